@@ -1,0 +1,3 @@
+// The process entry point; the host is built here.
+var builder = WebApplication.CreateBuilder(args);
+builder.Build().Run();
