@@ -1,0 +1,58 @@
+using System.Diagnostics;
+
+namespace Rosetta.Testing.Waiting;
+
+/// <summary>Waits for a condition with a deadline. What it waits for is named in the error, with the last failure seen.</summary>
+public static class Wait
+{
+    /// <summary>Deadline used where the caller gives none: generous, because test machines are noisy.</summary>
+    public static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(60);
+
+    static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5);
+    static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Returns when <paramref name="condition"/> is true; an exception it throws counts as "not yet".</summary>
+    /// <exception cref="TimeoutException">The deadline passed; the last exception is the inner one.</exception>
+    public static Task UntilAsync(
+        Func<Task<bool>> condition, string what, TimeSpan? deadline = null, CancellationToken cancellationToken = default) =>
+        ForAsync(async () => await condition() ? "" : null, what, deadline, cancellationToken);
+
+    /// <inheritdoc cref="UntilAsync(Func{Task{bool}}, string, TimeSpan?, CancellationToken)"/>
+    public static Task UntilAsync(
+        Func<bool> condition, string what, TimeSpan? deadline = null, CancellationToken cancellationToken = default) =>
+        UntilAsync(() => Task.FromResult(condition()), what, deadline, cancellationToken);
+
+    /// <summary>Returns the first value of <paramref name="probe"/> that is not null.</summary>
+    /// <exception cref="TimeoutException">The deadline passed.</exception>
+    public static async Task<T> ForAsync<T>(
+        Func<Task<T?>> probe, string what, TimeSpan? deadline = null, CancellationToken cancellationToken = default)
+        where T : class
+    {
+        var limit = deadline ?? DefaultDeadline;
+        var watch = Stopwatch.StartNew();
+        var pause = FirstPause;
+        var attempts = 0;
+        while (true)
+        {
+            Exception? failure = null;
+            attempts++;
+            try
+            {
+                if (await probe() is { } value)
+                    return value;
+            }
+            catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+            {
+                failure = e;
+            }
+            if (watch.Elapsed >= limit)
+            {
+                var seen = failure is null ? "" : $"; the last attempt failed: {failure.GetType().Name}: {failure.Message}";
+                throw new TimeoutException(
+                    $"Waited {watch.Elapsed.TotalSeconds:F1} s ({attempts} attempts) for: {what}{seen}", failure);
+            }
+            await Task.Delay(pause, cancellationToken);
+            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+        }
+    }
+}
