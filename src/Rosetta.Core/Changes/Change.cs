@@ -1,0 +1,40 @@
+namespace Rosetta.Core.Changes;
+
+public enum ChangeKind : byte
+{
+    Insert,
+    Update,
+    Delete,
+
+    /// <summary>One entry per truncated table; those of one statement follow each other and all but the last carry
+    /// <see cref="ChangeFlags.TruncateContinues"/>.</summary>
+    Truncate,
+}
+
+[Flags]
+public enum ChangeFlags : byte
+{
+    None = 0,
+
+    /// <summary>The old tuple holds only the replica identity's columns (pgoutput 'K'); the others are null in it.</summary>
+    OldIsKey = 1,
+
+    /// <summary>The old tuple is the whole row (pgoutput 'O', REPLICA IDENTITY FULL).</summary>
+    OldIsFull = 2,
+
+    TruncateCascade = 4,
+    TruncateRestartIdentity = 8,
+    TruncateContinues = 16,
+}
+
+/// <summary>An entry of a batch's index. Tuples are offsets into <see cref="ChangeBatch.Bytes"/>, in pgoutput's TupleData form.</summary>
+/// <param name="Relation">Index into <see cref="ChangeBatch.Relations"/>.</param>
+/// <param name="Old">Offset of the old tuple, -1 when there is none.</param>
+/// <param name="New">Offset of the new tuple, -1 when there is none.</param>
+/// <param name="End">Offset just after this change's last tuple.</param>
+public readonly record struct Change(ChangeKind Kind, ChangeFlags Flags, int Relation, int Old, int New, int End)
+{
+    public bool HasOld => Old >= 0;
+
+    public bool HasNew => New >= 0;
+}

@@ -1,0 +1,89 @@
+using System.Buffers;
+using Rosetta.Core.Positions;
+
+namespace Rosetta.Core.Changes;
+
+/// <summary>
+/// The element of every stream: a run of whole transactions, or a piece of one large transaction, as pooled bytes and a compact index.
+/// Immutable once built, shared by all lanes, counted: the arrays go back to the pool when the last holder releases it.
+/// A batch without changes is legal: it carries <see cref="DeliveredUpTo"/> from a keepalive.
+/// </summary>
+public sealed class ChangeBatch
+{
+    readonly Change[] _changes;
+    readonly TransactionSpan[] _transactions;
+    readonly byte[] _bytes;
+    readonly int _changeCount;
+    readonly int _transactionCount;
+    readonly int _length;
+    int _references = 1;
+
+    internal ChangeBatch(
+        byte[] bytes, int length, Change[] changes, int changeCount, TransactionSpan[] transactions, int transactionCount,
+        IReadOnlyList<Relation> relations, Lsn deliveredUpTo)
+    {
+        _bytes = bytes;
+        _length = length;
+        _changes = changes;
+        _changeCount = changeCount;
+        _transactions = transactions;
+        _transactionCount = transactionCount;
+        Relations = relations;
+        DeliveredUpTo = deliveredUpTo;
+    }
+
+    public ReadOnlySpan<byte> Bytes => _bytes.AsSpan(0, _length);
+
+    /// <summary>The same bytes for readers that outlive a stack frame; valid while a reference is held.</summary>
+    public ReadOnlyMemory<byte> Memory => _bytes.AsMemory(0, _length);
+
+    public ReadOnlySpan<Change> Changes => _changes.AsSpan(0, _changeCount);
+
+    public ReadOnlySpan<TransactionSpan> Transactions => _transactions.AsSpan(0, _transactionCount);
+
+    /// <summary>The tables this batch's changes speak of, by <see cref="Change.Relation"/>.</summary>
+    public IReadOnlyList<Relation> Relations { get; }
+
+    /// <summary>
+    /// Every transaction with a commit LSN below this was delivered by this batch or an earlier one. The end LSN of the last transaction, a
+    /// later keepalive's WAL end, or, while <see cref="IsOpenAtEnd"/>, the open transaction's commit LSN.
+    /// </summary>
+    public Lsn DeliveredUpTo { get; }
+
+    /// <summary>The last transaction goes on in the next batch.</summary>
+    public bool IsOpenAtEnd => _transactionCount > 0 && !_transactions[_transactionCount - 1].EndsHere;
+
+    /// <summary>The first transaction began in an earlier batch.</summary>
+    public bool ContinuesAtStart => _transactionCount > 0 && !_transactions[0].StartsHere;
+
+    public bool IsEmpty => _transactionCount == 0;
+
+    /// <summary>What the batch costs while it is held, in bytes.</summary>
+    public long Size => _length + ((long)_changeCount * ChangeSize) + 256;
+
+    const int ChangeSize = 20;
+
+    /// <summary>True when a destination whose position is <paramref name="position"/> (exclusive) needs nothing of this batch any more.</summary>
+    public bool IsCoveredBy(Lsn position) => IsOpenAtEnd ? position > DeliveredUpTo : position >= DeliveredUpTo;
+
+    /// <summary>Adds a holder. Only a holder may call it.</summary>
+    public ChangeBatch Retain()
+    {
+        if (Interlocked.Increment(ref _references) <= 1)
+            throw new InvalidOperationException("A change batch was retained after its last release.");
+        return this;
+    }
+
+    /// <summary>Ends a hold; the last one returns the arrays to the pool.</summary>
+    public void Release()
+    {
+        var left = Interlocked.Decrement(ref _references);
+        if (left > 0)
+            return;
+        if (left < 0)
+            throw new InvalidOperationException("A change batch was released more often than it was retained.");
+        ArrayPool<byte>.Shared.Return(_bytes);
+        ArrayPool<Change>.Shared.Return(_changes);
+        ArrayPool<TransactionSpan>.Shared.Return(_transactions);
+    }
+}

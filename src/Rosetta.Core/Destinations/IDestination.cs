@@ -1,0 +1,84 @@
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Core.Destinations;
+
+/// <summary>A place changes are applied to. Holds configuration only; connections belong to the session.</summary>
+public interface IDestination
+{
+    /// <summary>
+    /// Takes over: shuts out older incarnations (epoch), waits for what they are committing, and reads position and table states.
+    /// </summary>
+    /// <exception cref="Errors.FencedException">A newer epoch was there.</exception>
+    Task<IDestinationSession> OpenAsync(DestinationOpening opening, CancellationToken cancellationToken);
+}
+
+/// <summary>Who opens a destination, and for what.</summary>
+/// <param name="Installation">UUID of the installation, from its config database.</param>
+/// <param name="PipelineId">The pipeline within it.</param>
+/// <param name="Generation">New for each attachment of a destination to a pipeline; position and states belong to it.</param>
+/// <param name="Epoch">Fencing token, issued by the config database; only grows.</param>
+/// <param name="StartPosition">Position of a generation that the destination does not know yet.</param>
+/// <param name="Source">Answers what only the source's catalog knows.</param>
+public sealed record DestinationOpening(
+    Guid Installation, long PipelineId, Guid Generation, long Epoch, Lsn StartPosition, ISourceSchema Source);
+
+/// <summary>What a destination asks of the source's catalog while it applies: by connections of its own, off the data path.</summary>
+public interface ISourceSchema
+{
+    /// <summary>The table as it is now; null when it is gone.</summary>
+    Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken);
+}
+
+/// <summary>
+/// One incarnation's hold on a destination. <see cref="ApplyAsync"/> is called by one pump; copies run beside it. BEGIN, COMMIT, fence and
+/// table states are inside each call; no caller sees a transaction. Every commit is conditional on the epoch.
+/// </summary>
+public interface IDestinationSession : IAsyncDisposable
+{
+    /// <summary>Exclusive: every transaction with a commit LSN below it is durable here.</summary>
+    Lsn Position { get; }
+
+    /// <summary>Table states as the destination stores them, by source table. A snapshot; changes with each call.</summary>
+    IReadOnlyDictionary<TableName, DestinationTable> Tables { get; }
+
+    /// <summary>
+    /// Which source tables go where from now on; a table that is absent is not replicated. Called before the first apply and between applies.
+    /// </summary>
+    void Route(IReadOnlyDictionary<TableName, TableRoute> routes);
+
+    /// <summary>
+    /// Applies a group in order. Transactions with a commit LSN below <see cref="Position"/>, changes of tables that do not stream (no copy yet,
+    /// stopped) and changes older than a table's <see cref="DestinationTable.Since"/> are skipped. When the group ends inside a transaction the
+    /// destination's transaction stays open and the next call goes on in it. A change that cannot be applied stops its table, the rest is applied.
+    /// On an exception nothing of the group, nor of the transaction that was open, is applied; after it call <see cref="RollbackAsync"/> or dispose.
+    /// </summary>
+    ValueTask<ApplyResult> ApplyAsync(ApplyGroup group, CancellationToken cancellationToken);
+
+    /// <summary>Ends an open transaction without a trace, so that the group can be read again from <see cref="Position"/>.</summary>
+    ValueTask RollbackAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Copies a table: creates it when missing, refuses one with rows unless told to empty it, loads <paramref name="source"/>, and stores
+    /// since and state, all in one transaction: a cut copy leaves nothing.
+    /// </summary>
+    /// <exception cref="Errors.FaultException">The target has rows, or does not fit: the fault says what to do.</exception>
+    Task<CopyOutcome> CopyTableAsync(TableCopy copy, ICopySource source, CancellationToken cancellationToken);
+
+    /// <summary>Records that a table starts without a copy (<c>snapshot: none</c>): it streams from the since of <paramref name="table"/> on.</summary>
+    Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken);
+
+    /// <summary>Records that a table stopped and why.</summary>
+    Task StopTableAsync(TableName table, TableStop stop, CancellationToken cancellationToken);
+
+    /// <summary>Forgets a table's state: it is no longer chosen, or is to be copied again.</summary>
+    Task ForgetTableAsync(TableName table, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Stores <paramref name="position"/> without any change: nothing before it concerns this destination. Only moves forward.
+    /// </summary>
+    Task AdvanceAsync(Lsn position, CancellationToken cancellationToken);
+
+    /// <summary>Removes everything that this generation stored about itself; target tables stay.</summary>
+    Task RemoveAsync(CancellationToken cancellationToken);
+}

@@ -1,0 +1,19 @@
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Core.Destinations;
+
+/// <summary>Where a source table's changes go.</summary>
+/// <param name="Source">The table at the source.</param>
+/// <param name="Target">The table at the destination.</param>
+/// <param name="Columns">The columns that are wanted; null for all, later ones included.</param>
+public sealed record TableRoute(TableName Source, TableName Target, IReadOnlyList<string>? Columns);
+
+/// <summary>A table's state as the destination stores it, in the transaction that made it so.</summary>
+/// <param name="Since">The LSN of the snapshot it was copied from: changes with a commit LSN below are in the copy. Null before the first copy.</param>
+/// <param name="Stop">Set when it stopped; nothing is applied to it until it is copied again.</param>
+/// <param name="CopiedRows">Rows of its last copy.</param>
+public sealed record DestinationTable(TableName Source, TableName Target, Lsn? Since, TableStop? Stop, long CopiedRows)
+{
+    public bool Streams => Since is not null && Stop is null;
+}

@@ -1,0 +1,57 @@
+namespace Rosetta.Core.Failpoints;
+
+/// <summary>Every failpoint there is, in the order a pipeline meets them. Tests run through <see cref="All"/>.</summary>
+public static class FailpointNames
+{
+    // Take-over and slot
+    public const string EpochIssued = "pipeline.epoch-issued";
+    public const string PublicationMade = "source.publication-made";
+    public const string SlotCreated = "source.slot-created";
+    public const string SlotRecorded = "source.slot-recorded";
+    public const string DestinationFenced = "destination.fenced";
+
+    // Copy
+    public const string CopyBegun = "copy.begun";
+    public const string CopyHalf = "copy.half";
+    public const string CopyBeforeCommit = "copy.before-commit";
+    public const string CopyAfterCommit = "copy.after-commit";
+
+    // Apply
+    public const string ApplyBegun = "apply.begun";
+    public const string ApplyBeforePosition = "apply.before-position";
+    public const string ApplyBeforeCommit = "apply.before-commit";
+    public const string ApplyAfterCommit = "apply.after-commit";
+    public const string ApplyOpenPiece = "apply.open-piece";
+    public const string TableStopRecorded = "apply.table-stop-recorded";
+
+    // Acknowledge
+    public const string AcknowledgeBeforeRecord = "acknowledge.before-record";
+    public const string AcknowledgeAfterRecord = "acknowledge.after-record";
+    public const string AcknowledgeSent = "acknowledge.sent";
+
+    // Lane
+    public const string LaneDetached = "lane.detached";
+    public const string CatchUpSlotCopied = "lane.slot-copied";
+    public const string LaneBoundarySet = "lane.boundary-set";
+    public const string LaneJoined = "lane.joined";
+
+    // Stop
+    public const string StopDraining = "pipeline.stop-draining";
+    public const string StopReleased = "pipeline.stop-released";
+
+    public static readonly IReadOnlyList<string> All =
+    [
+        EpochIssued, PublicationMade, SlotCreated, SlotRecorded, DestinationFenced,
+        CopyBegun, CopyHalf, CopyBeforeCommit, CopyAfterCommit,
+        ApplyBegun, ApplyBeforePosition, ApplyBeforeCommit, ApplyAfterCommit, ApplyOpenPiece, TableStopRecorded,
+        AcknowledgeBeforeRecord, AcknowledgeAfterRecord, AcknowledgeSent,
+        LaneDetached, CatchUpSlotCopied, LaneBoundarySet, LaneJoined,
+        StopDraining, StopReleased,
+    ];
+
+    internal static void Require(string name)
+    {
+        if (!All.Contains(name))
+            throw new FormatException($"'{name}' is no failpoint; there are: {string.Join(", ", All)}.");
+    }
+}
