@@ -18,14 +18,18 @@ public sealed record TableDescription(
     long EstimatedRows,
     long EstimatedBytes)
 {
+    /// <summary>The types outside pg_catalog that the columns need, each after those it is made of.</summary>
+    public IReadOnlyList<TypeDefinition> Types { get; init; } = [];
+
     /// <summary>UPDATE and DELETE carry what is needed to find the row: a replica identity index, or FULL.</summary>
     public bool HasReplicaIdentity => ReplicaIdentity == 'f' || IdentityColumns.Count > 0;
 }
 
 /// <param name="TypeSql">format_type(atttypid, atttypmod), schema-qualified where it is not in pg_catalog.</param>
-/// <param name="DefaultSql">Default expression as SQL, null without one or for a generated column.</param>
+/// <param name="DefaultSql">Default expression as SQL. Null without one, for a generated column, and for one that uses a sequence or a
+/// function that the source's users made: another database does not have it, and the values come from the source anyway.</param>
 /// <param name="MissingValue">pg_attribute.attmissingval as text: what rows older than the column have, null when there is none.</param>
-/// <param name="Generated">Generated columns are not in the stream; the destination gets their value computed by the same expression.</param>
+/// <param name="Generated">The expression, null for an ordinary column. Generated columns are not in the stream; the destination gets their value computed by the same expression.</param>
 /// <param name="HasBinaryForm">The type has both a send and a receive function.</param>
 public sealed record ColumnDescription(
     string Name,
