@@ -1,0 +1,26 @@
+namespace Rosetta.Postgres.Wire;
+
+/// <summary>Anything that goes wrong on a PostgreSQL connection of ours: see the two derived types.</summary>
+public abstract class PgException(string message, Exception? cause) : Exception(message, cause);
+
+/// <summary>
+/// The connection could not be made, was lost, or the other side does not speak the protocol as expected. The connection is of no use any more.
+/// Whether a statement that was under way took effect is unknown.
+/// </summary>
+public sealed class PgConnectionException(string message, Exception? cause = null) : PgException(message, cause);
+
+/// <summary>The server answered a request with an error. The connection stays usable unless <see cref="IsFatal"/>.</summary>
+public sealed class PgServerException(PgServerMessage error, Exception? cause = null) : PgException(Describe(error), cause)
+{
+    /// <summary>All fields of the server's message.</summary>
+    public PgServerMessage Error { get; } = error;
+
+    /// <summary>Five characters, see appendix A of PostgreSQL's manual.</summary>
+    public string SqlState => Error.SqlState;
+
+    /// <summary>True if the server closed the connection with this message (FATAL, PANIC).</summary>
+    public bool IsFatal => Error.Severity is "FATAL" or "PANIC";
+
+    // Detail and context may quote row values ("Key (id)=(7) already exists"); they stay out of the message, which gets logged.
+    static string Describe(PgServerMessage e) => e.Hint is null ? $"{e.SqlState}: {e.Text}" : $"{e.SqlState}: {e.Text} ({e.Hint})";
+}
