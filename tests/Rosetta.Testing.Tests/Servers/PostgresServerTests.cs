@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Npgsql;
+using Rosetta.Testing.Processes;
 using Rosetta.Testing.Servers;
+using Rosetta.Testing.Waiting;
 using Xunit;
 using Xunit.Abstractions;
 
@@ -24,7 +26,7 @@ public sealed class PostgresServerTests(ITestOutputHelper output)
             pid = server.ProcessId!.Value;
         }
         Assert.False(Directory.Exists(directory));
-        Assert.Null(Processes.ProcessIdentity.Find(pid));
+        Assert.Null(ProcessIdentity.Find(pid));
     }
 
     [Fact]
@@ -141,11 +143,41 @@ public sealed class PostgresServerTests(ITestOutputHelper output)
         await Assert.ThrowsAnyAsync<NpgsqlException>(() => command.ExecuteScalarAsync());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Should_end_a_server_whose_owner_was_killed(bool frozen)
+    {
+        await using var orphan = await PostgresServer.StartAsync(Options("orphan"));
+        if (frozen)
+            await orphan.FreezeAsync();
+        // As if the process that started it were dead: same id, other start time.
+        var owner = ProcessIdentity.Current with { StartTicks = ProcessIdentity.Current.StartTicks - 1 };
+        await File.WriteAllTextAsync(Path.Combine(orphan.DataDirectory, "..", "owner"), owner.Format());
+        await using var next = await PostgresServer.StartAsync(Options("next"));
+        // Another test's start may be the one that removes it.
+        await Wait.UntilAsync(() => !orphan.IsRunning && !Directory.Exists(orphan.DataDirectory), "the orphan to be removed");
+    }
+
     [Fact]
     public async Task Should_say_why_a_server_did_not_start()
     {
         var options = Options("bad") with { Settings = new Dictionary<string, string> { ["shared_buffers"] = "nonsense" } };
         var error = await Assert.ThrowsAsync<PostgresServerException>(() => PostgresServer.StartAsync(options));
         Assert.Contains("invalid value for parameter \"shared_buffers\"", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(14)]
+    [InlineData(18)]
+    public async Task Should_run_other_versions_from_npm(int version)
+    {
+        await using var server = await PostgresServer.StartAsync(Options("version") with { Version = version });
+        Assert.Equal(version, server.Version);
+        Assert.Equal(version, await server.ScalarAsync<int>("SELECT current_setting('server_version_num')::int / 10000"));
+        await server.ExecuteAsync("SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
+        await server.CrashAsync();
+        await server.StartAsync();
+        Assert.Equal(1, await server.ScalarAsync<long>("SELECT count(*) FROM pg_replication_slots"));
     }
 }

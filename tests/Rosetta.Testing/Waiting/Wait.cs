@@ -38,7 +38,9 @@ public static class Wait
             attempts++;
             try
             {
-                if (await probe() is { } value)
+                // A probe may hang, e.g. on a frozen server: the deadline holds all the same.
+                var left = limit - watch.Elapsed;
+                if (await probe().WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, cancellationToken) is { } value)
                     return value;
             }
             catch (Exception e) when (e is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
