@@ -1,0 +1,337 @@
+using Rosetta.Core.Changes;
+using Rosetta.Core.Failpoints;
+using Rosetta.Core.Pipelines;
+using Rosetta.Core.Positions;
+
+namespace Rosetta.Core.Lanes;
+
+/// <summary>
+/// Where the main stream meets the lanes: it gives each batch to every attached lane, detaches one that stays full, and lets lanes join at
+/// a transaction boundary. The main stream runs only while a lane is attached. Thread-safe; one main stream at a time.
+/// </summary>
+public sealed class LaneHub : IChangeConsumer, IDisposable
+{
+    readonly Lock _gate = new();
+    readonly Dictionary<long, Lane> _lanes = [];
+    readonly List<Joining> _joining = [];
+    readonly LaneHubOptions _options;
+    readonly TimeProvider _time;
+    readonly Action _wanted;
+    bool _running;
+    bool _openAtEnd;
+    Lsn _deliveredUpTo;
+    Lsn _acknowledging;
+
+    /// <param name="wanted">Called when a lane waits and no main stream runs, and when no lane is left for the running one. Must not block.</param>
+    public LaneHub(LaneHubOptions options, TimeProvider time, Action wanted)
+    {
+        _options = options;
+        _time = time;
+        _wanted = wanted;
+    }
+
+    /// <summary>Everything with a commit LSN below was handed to the attached lanes.</summary>
+    public Lsn DeliveredUpTo
+    {
+        get
+        {
+            lock (_gate)
+                return _deliveredUpTo;
+        }
+    }
+
+    public IReadOnlyList<Lane> Lanes
+    {
+        get
+        {
+            lock (_gate)
+                return [.. _lanes.Values];
+        }
+    }
+
+    /// <summary>
+    /// Adds a lane, detached, as a hold on the slot: at <paramref name="holdsAt"/>, but not below what is already being acknowledged.
+    /// </summary>
+    public Lane Register(long destinationId, Lsn holdsAt)
+    {
+        lock (_gate)
+        {
+            if (_lanes.TryGetValue(destinationId, out var known))
+                return known;
+            var lane = new Lane(destinationId, Lsn.MaxOf(holdsAt, _acknowledging), _time);
+            _lanes.Add(destinationId, lane);
+            return lane;
+        }
+    }
+
+    /// <summary>Removes a lane; the slot no longer waits for it.</summary>
+    public void Unregister(Lane lane)
+    {
+        Detach(lane);
+        lock (_gate)
+            _lanes.Remove(lane.DestinationId);
+    }
+
+    /// <summary>
+    /// The position the slot may be acknowledged at: the lowest of all lanes, detached ones included. Null without lanes. The answer
+    /// counts as given: a lane registered later holds no lower.
+    /// </summary>
+    public Lsn? TakeAcknowledgeable()
+    {
+        lock (_gate)
+        {
+            if (_lanes.Count == 0)
+                return null;
+            var lowest = Lsn.Max;
+            foreach (var lane in _lanes.Values)
+                lowest = Lsn.Min(lowest, lane.Passed);
+            _acknowledging = Lsn.MaxOf(_acknowledging, lowest);
+            return lowest;
+        }
+    }
+
+    /// <summary>
+    /// Asks for a log that begins at a transaction boundary J: the main stream's next one, or, when none runs, the start of the one that
+    /// begins for this lane, which is at or below the lane's position. Everything below J the lane has to get elsewhere.
+    /// </summary>
+    public Task<LaneAttachment> AttachAsync(Lane lane, CancellationToken cancellationToken)
+    {
+        Joining joining;
+        lock (_gate)
+        {
+            if (lane.Log is not null)
+                throw new InvalidOperationException($"The lane of destination {lane.DestinationId} has a log already.");
+            joining = new Joining(lane);
+            _joining.Add(joining);
+            if (_running && !_openAtEnd)
+                JoinAll();
+        }
+
+        if (!joining.Done.Task.IsCompleted)
+        {
+            joining.Cancellation = cancellationToken.Register(() => Abandon(joining, cancellationToken));
+            if (joining.Done.Task.IsCompleted)
+                joining.Cancellation.Dispose();
+            if (!_running)
+                _wanted();
+        }
+
+        return joining.Done.Task;
+    }
+
+    /// <summary>The lane has caught up with its log: it is attached.</summary>
+    public void Joined(Lane lane)
+    {
+        lock (_gate)
+        {
+            if (lane.Log is not null)
+                lane.State = LaneState.Attached;
+        }
+
+        Failpoint.Hit(FailpointNames.LaneJoined);
+    }
+
+    /// <summary>Takes the lane's log away, whatever it does; the lane holds the slot where it stands.</summary>
+    public void Detach(Lane lane)
+    {
+        bool nobody;
+        lock (_gate)
+        {
+            lane.Log?.Dispose();
+            lane.Log = null;
+            lane.State = LaneState.Detached;
+            nobody = _running && NobodyListens();
+        }
+
+        if (nobody)
+            _wanted();
+    }
+
+    /// <summary>True when a main stream should run: a lane is attached, joining, or waits to be.</summary>
+    public bool IsWanted
+    {
+        get
+        {
+            lock (_gate)
+                return !NobodyListens();
+        }
+    }
+
+    /// <summary>Where a main stream has to start for the lanes that wait; null when none does.</summary>
+    public Lsn? StartPosition()
+    {
+        lock (_gate)
+        {
+            if (_joining.Count == 0)
+                return null;
+            var lowest = Lsn.Max;
+            foreach (var joining in _joining)
+                lowest = Lsn.Min(lowest, joining.Lane.Passed);
+            return lowest;
+        }
+    }
+
+    /// <summary>The main stream runs from <paramref name="position"/> on; waiting lanes get their logs from there.</summary>
+    public void MainStarted(Lsn position)
+    {
+        lock (_gate)
+        {
+            if (_running)
+                throw new InvalidOperationException("A main stream runs already.");
+            _running = true;
+            _openAtEnd = false;
+            _deliveredUpTo = position;
+            JoinAll();
+        }
+    }
+
+    /// <summary>The main stream ended: every lane loses its log and will ask again.</summary>
+    public void MainEnded()
+    {
+        lock (_gate)
+        {
+            _running = false;
+            foreach (var lane in _lanes.Values)
+            {
+                lane.Log?.Close();
+                lane.Log = null;
+                lane.State = LaneState.Detached;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask ConsumeAsync(ChangeBatch batch, CancellationToken cancellationToken)
+    {
+        List<Lane>? full = null;
+        lock (_gate)
+        {
+            foreach (var lane in _lanes.Values)
+            {
+                if (lane.Log is { } log && !log.TryAppend(batch))
+                    (full ??= []).Add(lane);
+            }
+        }
+
+        if (full is not null)
+            await WaitThenDetachAsync(full, batch, cancellationToken).ConfigureAwait(false);
+
+        bool nobody;
+        lock (_gate)
+        {
+            _deliveredUpTo = Lsn.MaxOf(_deliveredUpTo, batch.DeliveredUpTo);
+            _openAtEnd = batch.IsOpenAtEnd;
+            if (!_openAtEnd)
+                JoinAll();
+            nobody = NobodyListens();
+        }
+
+        if (nobody)
+            _wanted();
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            foreach (var lane in _lanes.Values)
+            {
+                lane.Log?.Dispose();
+                lane.Log = null;
+            }
+
+            foreach (var joining in _joining)
+                joining.Done.TrySetCanceled();
+            _joining.Clear();
+        }
+    }
+
+    async ValueTask WaitThenDetachAsync(List<Lane> full, ChangeBatch batch, CancellationToken cancellationToken)
+    {
+        var deadline = _time.GetTimestamp();
+        foreach (var lane in full)
+        {
+            while (lane.Log is { } log && !log.TryAppend(batch))
+            {
+                var left = _options.Grace - _time.GetElapsedTime(deadline);
+                if (lane.Failing || left <= TimeSpan.Zero || !await RoomWithin(log, left, cancellationToken).ConfigureAwait(false))
+                {
+                    Detach(lane);
+                    Failpoint.Hit(FailpointNames.LaneDetached);
+                    break;
+                }
+            }
+        }
+    }
+
+    async ValueTask<bool> RoomWithin(LaneLog log, TimeSpan limit, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await log.WhenRoom().WaitAsync(limit, _time, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    void JoinAll()
+    {
+        foreach (var joining in _joining)
+        {
+            joining.Cancellation.Dispose();
+            var log = new LaneLog(_options.LogBytes);
+            joining.Lane.Log = log;
+            if (joining.Lane.Passed >= _deliveredUpTo)
+                joining.Lane.State = LaneState.Attached;
+            if (!joining.Done.TrySetResult(new LaneAttachment(log, _deliveredUpTo)))
+            {
+                log.Dispose();
+                joining.Lane.Log = null;
+            }
+        }
+
+        _joining.Clear();
+    }
+
+    void Abandon(Joining joining, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+            _joining.Remove(joining);
+        joining.Done.TrySetCanceled(cancellationToken);
+    }
+
+    bool NobodyListens()
+    {
+        if (_joining.Count > 0)
+            return false;
+        foreach (var lane in _lanes.Values)
+        {
+            if (lane.Log is not null)
+                return false;
+        }
+
+        return true;
+    }
+
+    sealed class Joining(Lane lane)
+    {
+        public Lane Lane { get; } = lane;
+
+        public TaskCompletionSource<LaneAttachment> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public CancellationTokenRegistration Cancellation { get; set; }
+    }
+}
+
+/// <param name="LogBytes">Bound of each lane's log.</param>
+/// <param name="Grace">How long the main stream waits for a full lane before it goes on without it.</param>
+public sealed record LaneHubOptions(long LogBytes, TimeSpan Grace)
+{
+    public static readonly LaneHubOptions Default = new(16 << 20, TimeSpan.FromMilliseconds(300));
+}
+
+/// <param name="Boundary">J: the log has everything from here on; below it the lane must catch up.</param>
+public readonly record struct LaneAttachment(LaneLog Log, Lsn Boundary);

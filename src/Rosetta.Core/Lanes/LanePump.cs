@@ -1,0 +1,142 @@
+using Rosetta.Core.Changes;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
+
+namespace Rosetta.Core.Lanes;
+
+/// <summary>Why a pump came to its end without a failure.</summary>
+public enum PumpEnd
+{
+    /// <summary>The log was closed: detached, or its stream ended.</summary>
+    LogEnded,
+
+    /// <summary>The position that was asked for has been passed.</summary>
+    Reached,
+
+    /// <summary>Interrupted between two groups.</summary>
+    Interrupted,
+}
+
+/// <summary>
+/// Moves batches from a log to a destination. While a group is applied the next one gathers; at low load a change leaves at once, at high
+/// load groups grow up to their bounds. A group ends at a transaction boundary unless one transaction alone is larger than the bounds.
+/// </summary>
+public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds bounds, Action<ApplyResult> applied)
+{
+    readonly List<ChangeBatch> _group = [];
+
+    /// <param name="log">Read from its cursor on.</param>
+    /// <param name="until">Stop once the lane has passed this position; null to go on.</param>
+    /// <param name="interrupt">Stops between two groups.</param>
+    /// <param name="cancellationToken">Stops at once; the open group is not applied.</param>
+    public async Task<PumpEnd> RunAsync(LaneLog log, Lsn? until, CancellationToken interrupt, CancellationToken cancellationToken)
+    {
+        using var wait = CancellationTokenSource.CreateLinkedTokenSource(interrupt, cancellationToken);
+        var open = false;
+        try
+        {
+            while (true)
+            {
+                if (!open)
+                {
+                    if (until is { } goal && lane.Passed >= goal)
+                        return PumpEnd.Reached;
+                    if (interrupt.IsCancellationRequested)
+                        return PumpEnd.Interrupted;
+                }
+
+                if (!await GatherAsync(log, open ? cancellationToken : wait.Token, cancellationToken).ConfigureAwait(false))
+                {
+                    await EndAsync(open, cancellationToken).ConfigureAwait(false);
+                    return PumpEnd.LogEnded;
+                }
+
+                var group = new ApplyGroup(_group);
+                open = group.IsOpenAtEnd;
+                if (_group.TrueForAll(static b => b.IsEmpty))
+                {
+                    // Progress without changes: nothing to write, the lane simply has passed it.
+                    Pass(log, group.DeliveredUpTo, 0);
+                    ReleaseGroup();
+                    continue;
+                }
+
+                lane.Outstanding(true);
+                var result = await session.ApplyAsync(group, cancellationToken).ConfigureAwait(false);
+                if (!open)
+                    Pass(log, group.DeliveredUpTo, result.LastCommitTime);
+                applied(result);
+                ReleaseGroup();
+            }
+        }
+        catch (OperationCanceledException) when (interrupt.IsCancellationRequested && !cancellationToken.IsCancellationRequested && !open)
+        {
+            return PumpEnd.Interrupted;
+        }
+        finally
+        {
+            ReleaseGroup();
+        }
+    }
+
+    void Pass(LaneLog log, Lsn position, long lastCommitTime)
+    {
+        lane.Pass(position, lastCommitTime);
+        log.Durable(position);
+        lane.Outstanding(log.UnreadBytes > 0);
+    }
+
+    async ValueTask<bool> GatherAsync(LaneLog log, CancellationToken idle, CancellationToken cancellationToken)
+    {
+        long bytes = 0;
+        var rows = 0;
+        while (true)
+        {
+            while (bytes < bounds.Bytes && rows < bounds.Rows && log.TryRead(out var batch))
+            {
+                _group.Add(batch!);
+                bytes += batch!.Size;
+                rows += batch.Changes.Length;
+            }
+
+            if (_group.Count > 0 && (!_group[^1].IsOpenAtEnd || bytes >= bounds.Bytes || rows >= bounds.Rows))
+                return true;
+            // Nothing yet, or a piece of a transaction whose rest is on its way: a group is worth waiting for its end.
+            if (!await log.WaitToReadAsync(_group.Count > 0 ? cancellationToken : idle).ConfigureAwait(false))
+                return _group.Count > 0 && await DropTailAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The stream ended inside a transaction: what is whole before it is still applied.</summary>
+    ValueTask<bool> DropTailAsync()
+    {
+        while (_group.Count > 0 && _group[^1].IsOpenAtEnd)
+        {
+            _group[^1].Release();
+            _group.RemoveAt(_group.Count - 1);
+        }
+
+        return ValueTask.FromResult(_group.Count > 0 && !_group[0].ContinuesAtStart);
+    }
+
+    async ValueTask EndAsync(bool open, CancellationToken cancellationToken)
+    {
+        ReleaseGroup();
+        if (open)
+            await session.RollbackAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    void ReleaseGroup()
+    {
+        foreach (var batch in _group)
+            batch.Release();
+        _group.Clear();
+    }
+}
+
+/// <param name="Rows">Changes in a group.</param>
+/// <param name="Bytes">Bytes of batches in a group.</param>
+public sealed record GroupBounds(int Rows, long Bytes)
+{
+    public static readonly GroupBounds Default = new(20_000, 4 << 20);
+}
