@@ -1,0 +1,176 @@
+using Microsoft.Extensions.Logging;
+using Npgsql;
+
+namespace Rosetta.Store.Configuration;
+
+/// <summary>
+/// The config database: one pool for everything the repositories do, and the rule for its absence.
+/// A statement that finds it away fails within <see cref="ConnectTimeout"/> or <see cref="CommandTimeout"/> with
+/// <see cref="ConfigDatabaseUnavailableException"/>; errors of the statement itself come as <see cref="PostgresException"/>.
+/// </summary>
+public sealed partial class ConfigDatabase : IAsyncDisposable
+{
+    /// <summary>How long an attempt to connect may take. Small, so that "away" is an answer and not a hanging request.</summary>
+    public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
+
+    /// <summary>How long a statement may take. The tables are small; whoever needs longer than this does not answer.</summary>
+    public static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(8);
+
+    static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(250);
+    static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
+
+    readonly NpgsqlDataSource _dataSource;
+    readonly ILogger<ConfigDatabase> _logger;
+    readonly TimeProvider _time;
+
+    /// <param name="url">The value of <c>CONFIG_DATABASE_URL</c>.</param>
+    /// <exception cref="ConfigDatabaseSettingException">The value cannot be read.</exception>
+    public ConfigDatabase(string? url, ILogger<ConfigDatabase> logger, TimeProvider? time = null)
+    {
+        _logger = logger;
+        _time = time ?? TimeProvider.System;
+        Settings = ConfigDatabaseUrl.Parse(url);
+        if (string.IsNullOrEmpty(Settings.ApplicationName)) Settings.ApplicationName = "rosetta config";
+        Settings.Timeout = (int)ConnectTimeout.TotalSeconds;
+        Settings.CommandTimeout = (int)CommandTimeout.TotalSeconds;
+        Settings.CancellationTimeout = 1000;
+        Settings.IncludeErrorDetail = true;
+        if (!Settings.ContainsKey("Maximum Pool Size")) Settings.MaxPoolSize = 10;
+        Settings.ConnectionIdleLifetime = 60;
+        _dataSource = NpgsqlDataSource.Create(Settings.ConnectionString);
+        StoreTypes.Register();
+    }
+
+    /// <summary>The settings of every connection; holds the password, so never logged.</summary>
+    internal NpgsqlConnectionStringBuilder Settings { get; }
+
+    /// <summary>Host, port and database for log lines and messages.</summary>
+    public string Where => $"{Settings.Host}:{Settings.Port}/{Settings.Database}";
+
+    /// <summary>The pool, for code that writes its own SQL on tables it owns (cluster_nodes).</summary>
+    public NpgsqlDataSource DataSource => _dataSource;
+
+    /// <summary>Runs a read. A connection that turns out to be broken (the server was restarted) is replaced once.</summary>
+    /// <exception cref="ConfigDatabaseUnavailableException">The config database is away.</exception>
+    public async Task<T> ReadAsync<T>(Func<NpgsqlConnection, Task<T>> read, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(read);
+        try
+        {
+            return await RunAsync(read, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ConfigDatabaseUnavailableException e) when (e.InnerException is PostgresException or NpgsqlException { InnerException: IOException })
+        {
+            // The pool was emptied by RunAsync: this attempt connects anew.
+            return await RunAsync(read, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Runs one write, once: whether it was done is not known when the connection breaks in the middle.</summary>
+    /// <exception cref="ConfigDatabaseUnavailableException">The config database is away.</exception>
+    public Task<T> WriteAsync<T>(Func<NpgsqlConnection, Task<T>> write, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(write);
+        return RunAsync(write, cancellationToken);
+    }
+
+    /// <summary>Runs several statements as one transaction; an exception rolls it back.</summary>
+    /// <exception cref="ConfigDatabaseUnavailableException">The config database is away.</exception>
+    public Task<T> TransactAsync<T>(Func<NpgsqlConnection, NpgsqlTransaction, Task<T>> work, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        return RunAsync(
+            async connection =>
+            {
+                await using var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
+                var result = await work(connection, transaction).ConfigureAwait(false);
+                await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+                return result;
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Returns whether the config database answers now.</summary>
+    public async Task<bool> IsAvailableAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ReadAsync(
+                async connection =>
+                {
+                    await using var command = new NpgsqlCommand("SELECT 1", connection);
+                    await command.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false);
+                    return true;
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (ConfigDatabaseErrors.IsUnavailable(e) || ConfigDatabaseErrors.IsRefusal(e))
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Waits until the config database answers, saying so in the log at every attempt, with capped and jittered pauses.</summary>
+    /// <exception cref="ConfigDatabaseSettingException">It answers and refuses: waiting would not help.</exception>
+    public async Task WaitUntilAvailableAsync(CancellationToken cancellationToken)
+    {
+        var pause = FirstWait;
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                await using var connection = await _dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+                if (attempt > 1) LogAvailable(Where, attempt);
+                return;
+            }
+            catch (PostgresException e) when (ConfigDatabaseErrors.IsRefusal(e))
+            {
+                throw ConfigDatabaseErrors.Refusal(e, Settings.Host!, Settings.Port, Settings.Database, Settings.Username);
+            }
+            catch (Exception e) when (ConfigDatabaseErrors.IsUnavailable(e) && !cancellationToken.IsCancellationRequested)
+            {
+                var wait = Jitter(pause);
+                LogWaiting(Where, attempt, e.Message, wait.TotalSeconds);
+                await Task.Delay(wait, _time, cancellationToken).ConfigureAwait(false);
+                pause = pause * 2 < LongestWait ? pause * 2 : LongestWait;
+            }
+        }
+    }
+
+    public ValueTask DisposeAsync() => _dataSource.DisposeAsync();
+
+    /// <summary>Between half and the whole of <paramref name="pause"/>, so that many nodes do not come back at the same instant.</summary>
+    internal static TimeSpan Jitter(TimeSpan pause) => pause * (0.5 + (Random.Shared.NextDouble() / 2));
+
+    async Task<T> RunAsync<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = await _dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
+            return await work(connection).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            throw;
+        }
+        catch (PostgresException e) when (ConfigDatabaseErrors.IsRefusal(e))
+        {
+            throw new ConfigDatabaseUnavailableException(
+                ConfigDatabaseErrors.Refusal(e, Settings.Host!, Settings.Port, Settings.Database, Settings.Username).Message, e);
+        }
+        catch (Exception e) when (ConfigDatabaseErrors.IsUnavailable(e))
+        {
+            // Its idle siblings in the pool are of the same age; without this each would fail one caller of its own.
+            if (e is not PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.LockNotAvailable })
+                _dataSource.Clear();
+            throw new ConfigDatabaseUnavailableException($"The config database ({Where}) is away: {e.Message}", e);
+        }
+    }
+
+    [LoggerMessage(1, LogLevel.Warning,
+        "The config database [{Where}] does not answer (attempt {Attempt}): {Reason}. Waiting {Seconds:0.0} s. Check CONFIG_DATABASE_URL and the server.")]
+    partial void LogWaiting(string where, int attempt, string reason, double seconds);
+
+    [LoggerMessage(2, LogLevel.Information, "The config database [{Where}] answers (attempt {Attempt})")]
+    partial void LogAvailable(string where, int attempt);
+}
