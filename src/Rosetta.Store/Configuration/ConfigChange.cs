@@ -11,7 +11,7 @@ public sealed record ConfigChange(
     [property: JsonPropertyName("table")] string? Table,
     [property: JsonPropertyName("op")] string? Operation,
     [property: JsonPropertyName("id")] long? Id,
-    [property: JsonPropertyName("pipeline_id")] int? PipelineId)
+    [property: JsonPropertyName("pipeline_id")] long? PipelineId)
 {
     /// <summary>After a (re)connect, or for a payload that is not ours: announcements may have been missed.</summary>
     public static readonly ConfigChange Unknown = new(null, null, null, null);

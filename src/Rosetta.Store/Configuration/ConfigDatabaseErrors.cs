@@ -33,10 +33,13 @@ public static class ConfigDatabaseErrors
                 + "or the server's pg_hba.conf.",
         }, e);
 
+    /// <summary>idle_in_transaction_session_timeout; Npgsql has no name for it.</summary>
+    const string IdleInTransactionSessionTimeout = "25P03";
+
     static bool IsUnavailable(string state) =>
         state is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow
             or PostgresErrorCodes.TooManyConnections or PostgresErrorCodes.ReadOnlySqlTransaction
             or PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.QueryCanceled or PostgresErrorCodes.DiskFull
-            or PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.IdleInTransactionSessionTimeout
+            or PostgresErrorCodes.DeadlockDetected or IdleInTransactionSessionTimeout
         || state.StartsWith("08", StringComparison.Ordinal);
 }

@@ -1,5 +1,4 @@
 using DbUp;
-using DbUp.Engine;
 using DbUp.Engine.Output;
 using Microsoft.Extensions.Logging;
 using Npgsql;
@@ -107,10 +106,12 @@ public sealed partial class ConfigMigrator(ConfigDatabase database, ILogger<Conf
 
         void Write(LogLevel level, string format, object[] args)
         {
-            if (logger.IsEnabled(level)) LogUpgrade(logger, level, string.Format(System.Globalization.CultureInfo.InvariantCulture, format, args));
+            if (!logger.IsEnabled(level)) return;
+            var line = string.Format(System.Globalization.CultureInfo.InvariantCulture, format, args);
+            LogUpgrade(logger, level, line);
         }
     }
 
-    [LoggerMessage(11, "Config database migration: {Line}")]
+    [LoggerMessage(EventId = 11, Message = "Config database migration: {Line}")]
     static partial void LogUpgrade(ILogger logger, LogLevel level, string line);
 }

@@ -9,11 +9,11 @@ namespace Rosetta.Store.Configuration;
 /// </summary>
 static class StartedPipelines
 {
-    public static Task<string?> UsingSourceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, int sourceId, CancellationToken cancellationToken) =>
+    public static Task<string?> UsingSourceAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, long sourceId, CancellationToken cancellationToken) =>
         FindAsync(connection, transaction, "SELECT name, status FROM pipelines WHERE source_id = @id ORDER BY id FOR SHARE", sourceId, cancellationToken);
 
     public static Task<string?> UsingDestinationAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, int destinationId, CancellationToken cancellationToken) =>
+        NpgsqlConnection connection, NpgsqlTransaction transaction, long destinationId, CancellationToken cancellationToken) =>
         FindAsync(
             connection, transaction,
             """
@@ -23,7 +23,7 @@ static class StartedPipelines
             destinationId, cancellationToken);
 
     static async Task<string?> FindAsync(
-        NpgsqlConnection connection, NpgsqlTransaction transaction, string sql, int id, CancellationToken cancellationToken)
+        NpgsqlConnection connection, NpgsqlTransaction transaction, string sql, long id, CancellationToken cancellationToken)
     {
         var pipelines = await connection.QueryAsync<(string Name, string Status)>(
             new CommandDefinition(sql, new { id }, transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Dapper;
+using Rosetta.Core.Pipelines;
 using Rosetta.Store.Configuration;
 using Rosetta.Store.Secrets;
 
@@ -21,7 +22,7 @@ public sealed class DestinationRepository(ConfigDatabase database, Installation 
             },
             cancellationToken);
 
-    public Task<DestinationDefinition?> FindAsync(int id, CancellationToken cancellationToken) =>
+    public Task<DestinationDefinition?> FindAsync(long id, CancellationToken cancellationToken) =>
         database.ReadAsync(
             async connection => (await connection.QuerySingleOrDefaultAsync<DestinationRow>(new CommandDefinition(
                 $"SELECT {DestinationRow.Columns} FROM destinations WHERE id = @id", new { id }, cancellationToken: cancellationToken))
@@ -36,7 +37,7 @@ public sealed class DestinationRepository(ConfigDatabase database, Installation 
             {
                 var row = await connection.QuerySingleAsync<DestinationRow>(new CommandDefinition(
                     $"INSERT INTO destinations (name, type, config) VALUES (@Name, @Type, @Config::jsonb) RETURNING {DestinationRow.Columns}",
-                    new { destination.Name, destination.Type, Config = Seal(destination.Config) },
+                    new { destination.Name, Type = destination.Type.ToName(), Config = Seal(destination.Config) },
                     cancellationToken: cancellationToken)).ConfigureAwait(false);
                 return StoreResult.Saved(row.Open(installation.Secrets));
             },
@@ -44,7 +45,7 @@ public sealed class DestinationRepository(ConfigDatabase database, Installation 
     }
 
     /// <summary>Changes a destination. Anything but its name is refused while a pipeline that uses it is started.</summary>
-    public Task<StoreResult<DestinationDefinition>> ChangeAsync(int id, DestinationChange change, CancellationToken cancellationToken)
+    public Task<StoreResult<DestinationDefinition>> ChangeAsync(long id, DestinationChange change, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(change);
         return StoreResult.FromAsync(() => database.TransactAsync(
@@ -74,7 +75,7 @@ public sealed class DestinationRepository(ConfigDatabase database, Installation 
             cancellationToken));
     }
 
-    public Task<StoreResult<DestinationDefinition>> DeleteAsync(int id, CancellationToken cancellationToken) =>
+    public Task<StoreResult<DestinationDefinition>> DeleteAsync(long id, CancellationToken cancellationToken) =>
         StoreResult.FromAsync(() => database.WriteAsync(
             async connection =>
             {

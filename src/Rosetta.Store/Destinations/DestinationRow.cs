@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Rosetta.Core.Pipelines;
 using Rosetta.Store.Secrets;
 
 namespace Rosetta.Store.Destinations;
@@ -8,7 +9,7 @@ sealed record DestinationRow
 {
     public const string Columns = "id, name, type, config::text AS config, created_at, updated_at";
 
-    public int Id { get; init; }
+    public long Id { get; init; }
 
     public string Name { get; init; } = "";
 
@@ -21,5 +22,6 @@ sealed record DestinationRow
     public DateTime UpdatedAt { get; init; }
 
     public DestinationDefinition Open(SecretProtector secrets) => new(
-        Id, Name, Type, new DestinationConfig(SecretPlaces.MapSecrets((JsonObject)JsonNode.Parse(Config)!, secrets.Unprotect)), CreatedAt, UpdatedAt);
+        Id, Name, Type == "SNOWFLAKE" ? DestinationType.Snowflake : DestinationType.Postgres,
+        new DestinationConfig(SecretPlaces.MapSecrets((JsonObject)JsonNode.Parse(Config)!, secrets.Unprotect)), CreatedAt, UpdatedAt);
 }

@@ -1,13 +1,13 @@
 -- What is. Written by the node that runs a pipeline, always with its epoch; an older epoch changes nothing.
 CREATE TABLE pipeline_epochs (
-    pipeline_id  integer PRIMARY KEY REFERENCES pipelines (id) ON DELETE CASCADE,
+    pipeline_id  bigint PRIMARY KEY REFERENCES pipelines (id) ON DELETE CASCADE,
     epoch        bigint NOT NULL,
     node         text,
     issued_at    timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
 CREATE TABLE pipeline_runtime (
-    pipeline_id         integer PRIMARY KEY REFERENCES pipelines (id) ON DELETE CASCADE,
+    pipeline_id         bigint PRIMARY KEY REFERENCES pipelines (id) ON DELETE CASCADE,
     epoch               bigint NOT NULL,
     state               text NOT NULL,
     node                text,
@@ -23,8 +23,8 @@ CREATE TABLE pipeline_runtime (
 ) WITH (fillfactor = 50);
 
 CREATE TABLE pipeline_metadata (
-    pipeline_id        integer NOT NULL,
-    destination_id     integer NOT NULL,
+    pipeline_id        bigint NOT NULL,
+    destination_id     bigint NOT NULL,
     health_status      text NOT NULL,
     lane               text NOT NULL,
     wal_size           bigint,
@@ -40,8 +40,8 @@ CREATE TABLE pipeline_metadata (
 ) WITH (fillfactor = 50);
 
 CREATE TABLE table_states (
-    pipeline_id              integer NOT NULL,
-    destination_id           integer NOT NULL,
+    pipeline_id              bigint NOT NULL,
+    destination_id           bigint NOT NULL,
     table_name               text NOT NULL,
     target                   text,
     state                    text NOT NULL,
@@ -59,7 +59,7 @@ CREATE TABLE table_states (
 
 -- What was acknowledged to the source, and on what it rested. Written before each feedback; without it no acknowledgement is sent.
 CREATE TABLE slot_records (
-    pipeline_id        integer PRIMARY KEY REFERENCES pipelines (id) ON DELETE CASCADE,
+    pipeline_id        bigint PRIMARY KEY REFERENCES pipelines (id) ON DELETE CASCADE,
     epoch              bigint NOT NULL,
     slot_name          text NOT NULL,
     system_identifier  text NOT NULL,
@@ -73,8 +73,8 @@ CREATE TABLE slot_records (
 ) WITH (fillfactor = 50);
 
 CREATE TABLE slot_rested_on (
-    pipeline_id     integer NOT NULL REFERENCES slot_records (pipeline_id) ON DELETE CASCADE,
-    destination_id  integer NOT NULL,
+    pipeline_id     bigint NOT NULL REFERENCES slot_records (pipeline_id) ON DELETE CASCADE,
+    destination_id  bigint NOT NULL,
     generation      uuid NOT NULL,
     rested_on       pg_lsn NOT NULL,
     PRIMARY KEY (pipeline_id, destination_id),

@@ -1,6 +1,6 @@
 CREATE TABLE wal_metrics (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source_id       integer NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
+    source_id       bigint NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
     recorded_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     wal_size_bytes  bigint NOT NULL,
     -- [{"slot": text, "retained_bytes": number, "active": boolean}]
@@ -11,8 +11,8 @@ CREATE INDEX wal_metrics_by_time ON wal_metrics (recorded_at);
 
 CREATE TABLE schema_history (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source_id    integer NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
-    pipeline_id  integer REFERENCES pipelines (id) ON DELETE SET NULL,
+    source_id    bigint NOT NULL REFERENCES sources (id) ON DELETE CASCADE,
+    pipeline_id  bigint REFERENCES pipelines (id) ON DELETE SET NULL,
     table_name   text NOT NULL,
     lsn          pg_lsn,
     change       text NOT NULL,
@@ -26,8 +26,8 @@ CREATE TABLE notifications (
     severity         text NOT NULL,
     -- Two notifications with one key say the same thing; while it is unread it is counted, not repeated.
     key              text NOT NULL,
-    pipeline_id      integer,
-    destination_id   integer,
+    pipeline_id      bigint,
+    destination_id   bigint,
     message          text NOT NULL,
     remedy           text,
     occurrences      bigint NOT NULL DEFAULT 1,
@@ -40,8 +40,8 @@ CREATE UNIQUE INDEX notifications_unread_once ON notifications (key) WHERE read_
 
 CREATE TABLE data_flow_record_monitoring (
     bucket          timestamptz NOT NULL,
-    pipeline_id     integer NOT NULL REFERENCES pipelines (id) ON DELETE CASCADE,
-    destination_id  integer NOT NULL,
+    pipeline_id     bigint NOT NULL REFERENCES pipelines (id) ON DELETE CASCADE,
+    destination_id  bigint NOT NULL,
     table_name      text NOT NULL,
     inserted        bigint NOT NULL DEFAULT 0,
     updated         bigint NOT NULL DEFAULT 0,

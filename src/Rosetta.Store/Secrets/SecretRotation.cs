@@ -50,7 +50,7 @@ public static class SecretRotation
                 string Renew(string stored, string place) => next.Protect(old is null ? stored : old.Unprotect(stored, place), place);
 
                 var count = 0;
-                var sources = await connection.QueryAsync<(int Id, string Password)>(new CommandDefinition(
+                var sources = await connection.QueryAsync<(long Id, string Password)>(new CommandDefinition(
                     "SELECT id, pg_password FROM sources WHERE pg_password IS NOT NULL FOR NO KEY UPDATE",
                     transaction: transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);
                 foreach (var (id, password) in sources.Where(s => !isDone(s.Password)))
@@ -62,7 +62,7 @@ public static class SecretRotation
                     count++;
                 }
 
-                var destinations = await connection.QueryAsync<(int Id, string Config)>(new CommandDefinition(
+                var destinations = await connection.QueryAsync<(long Id, string Config)>(new CommandDefinition(
                     "SELECT id, config::text FROM destinations FOR NO KEY UPDATE",
                     transaction: transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);
                 foreach (var (id, config) in destinations)

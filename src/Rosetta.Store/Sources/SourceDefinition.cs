@@ -7,7 +7,7 @@ namespace Rosetta.Store.Sources;
 /// <param name="PublicationName">A publication of this name is used as it is; without one each pipeline makes <c>&lt;name&gt;_p&lt;id&gt;</c>.</param>
 /// <param name="ReplicationName">The slot of a pipeline is <c>&lt;name&gt;_p&lt;id&gt;</c>.</param>
 public sealed record SourceDefinition(
-    int Id,
+    long Id,
     string Name,
     string Host,
     int Port,

@@ -28,7 +28,7 @@ public sealed class SourceRepository(ConfigDatabase database, Installation insta
             },
             cancellationToken);
 
-    public Task<SourceDefinition?> FindAsync(int id, CancellationToken cancellationToken) =>
+    public Task<SourceDefinition?> FindAsync(long id, CancellationToken cancellationToken) =>
         database.ReadAsync(
             async connection => (await FindRowAsync(connection, null, id, cancellationToken).ConfigureAwait(false))?.Open(installation.Secrets),
             cancellationToken);
@@ -57,7 +57,7 @@ public sealed class SourceRepository(ConfigDatabase database, Installation insta
     }
 
     /// <summary>Changes a source. Anything but its name is refused while a pipeline that uses it is started.</summary>
-    public Task<StoreResult<SourceDefinition>> ChangeAsync(int id, SourceChange change, CancellationToken cancellationToken)
+    public Task<StoreResult<SourceDefinition>> ChangeAsync(long id, SourceChange change, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(change);
         return StoreResult.FromAsync(() => database.TransactAsync(
@@ -105,7 +105,7 @@ public sealed class SourceRepository(ConfigDatabase database, Installation insta
             cancellationToken));
     }
 
-    public Task<StoreResult<SourceDefinition>> DeleteAsync(int id, CancellationToken cancellationToken) =>
+    public Task<StoreResult<SourceDefinition>> DeleteAsync(long id, CancellationToken cancellationToken) =>
         StoreResult.FromAsync(() => database.WriteAsync(
             async connection =>
             {
@@ -118,7 +118,7 @@ public sealed class SourceRepository(ConfigDatabase database, Installation insta
             cancellationToken));
 
     static Task<SourceRow?> FindRowAsync(
-        NpgsqlConnection connection, NpgsqlTransaction? transaction, int id, CancellationToken cancellationToken, string locking = "") =>
+        NpgsqlConnection connection, NpgsqlTransaction? transaction, long id, CancellationToken cancellationToken, string locking = "") =>
         connection.QuerySingleOrDefaultAsync<SourceRow>(new CommandDefinition(
             $"SELECT {Columns} FROM sources WHERE id = @id {locking}", new { id }, transaction, cancellationToken: cancellationToken));
 

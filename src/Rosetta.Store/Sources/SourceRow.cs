@@ -5,7 +5,7 @@ namespace Rosetta.Store.Sources;
 /// <summary>A row of <c>sources</c> as it is stored: the password is an envelope, or plain text written by hand.</summary>
 sealed record SourceRow
 {
-    public int Id { get; init; }
+    public long Id { get; init; }
 
     public string Name { get; init; } = "";
 

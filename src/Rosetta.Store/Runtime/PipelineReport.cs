@@ -1,0 +1,54 @@
+using Rosetta.Core.Pipelines;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Store.Runtime;
+
+/// <summary>What a pipeline's node says about it, about once a second and at every change of state: everything the API shows as live.</summary>
+/// <param name="Node">Akka address of the node.</param>
+/// <param name="Since">When <paramref name="State"/> was entered.</param>
+/// <param name="WalRetainedBytes">WAL the slot holds at the source; null when not known.</param>
+public sealed record PipelineReport(
+    long PipelineId,
+    long Epoch,
+    PipelineState State,
+    string? Node,
+    DateTimeOffset Since,
+    int Restarts,
+    string? LastError,
+    string? Remedy,
+    string? Slot,
+    Lsn? ReceivedLsn,
+    Lsn? ConfirmedLsn,
+    long? WalRetainedBytes,
+    IReadOnlyList<DestinationReport> Destinations);
+
+/// <summary>One destination of the report. One that the report does not name keeps what was reported before.</summary>
+/// <param name="AppliedLsn">Null: not known now; what was reported before stays (it never goes back).</param>
+/// <param name="LastSuccessTime">Null: what was reported before stays.</param>
+/// <param name="Tables">Null: what was reported before stays. Otherwise the whole list.</param>
+public sealed record DestinationReport(
+    long DestinationId,
+    DestinationHealth Health,
+    LaneState Lane,
+    long? WalSize,
+    Lsn? AppliedLsn,
+    long? LagBytes,
+    double? LagSeconds,
+    DateTimeOffset? LastSuccessTime,
+    string? LastError,
+    string? Remedy,
+    IReadOnlyList<TableReport>? Tables);
+
+/// <param name="SnapshotRowsEstimated">Null when the source has no estimate.</param>
+public sealed record TableReport(
+    TableName Table,
+    TableName? Target,
+    TableState State,
+    long SnapshotRows,
+    long? SnapshotRowsEstimated,
+    long RowsInserted,
+    long RowsUpdated,
+    long RowsDeleted,
+    string? Error,
+    string? Remedy);

@@ -1,0 +1,90 @@
+using System.Collections.Immutable;
+using Rosetta.Core.Positions;
+
+namespace Rosetta.Store.Runtime;
+
+/// <summary>What was last reported about a pipeline, as any node reads it. States are the names of API.md.</summary>
+public sealed record PipelineStatusView(
+    long PipelineId, RuntimeView? Runtime, ImmutableDictionary<long, DestinationView> Destinations);
+
+public sealed record RuntimeView
+{
+    public long PipelineId { get; init; }
+
+    public string State { get; init; } = "";
+
+    public string? Node { get; init; }
+
+    public DateTime Since { get; init; }
+
+    public int Restarts { get; init; }
+
+    public string? LastError { get; init; }
+
+    public string? Remedy { get; init; }
+
+    public string? Slot { get; init; }
+
+    public Lsn? ReceivedLsn { get; init; }
+
+    public Lsn? ConfirmedLsn { get; init; }
+
+    public long? WalRetainedBytes { get; init; }
+
+    /// <summary>When the report came; an old one means that no node runs the pipeline at the moment.</summary>
+    public DateTime UpdatedAt { get; init; }
+}
+
+public sealed record DestinationView
+{
+    public long PipelineId { get; init; }
+
+    public long DestinationId { get; init; }
+
+    public string HealthStatus { get; init; } = "";
+
+    public string Lane { get; init; } = "";
+
+    public long? WalSize { get; init; }
+
+    public long? LagBytes { get; init; }
+
+    public double? LagSeconds { get; init; }
+
+    public Lsn? AppliedLsn { get; init; }
+
+    public DateTime? LastSuccessTime { get; init; }
+
+    public string? LastError { get; init; }
+
+    public string? Remedy { get; init; }
+
+    public ImmutableArray<TableView> Tables { get; init; } = [];
+}
+
+public sealed record TableView
+{
+    public long PipelineId { get; init; }
+
+    public long DestinationId { get; init; }
+
+    public string TableName { get; init; } = "";
+
+    public string? Target { get; init; }
+
+    public string State { get; init; } = "";
+
+    public long SnapshotRows { get; init; }
+
+    public long? SnapshotRowsEstimated { get; init; }
+
+    public long RowsInserted { get; init; }
+
+    public long RowsUpdated { get; init; }
+
+    public long RowsDeleted { get; init; }
+
+    public string? Error { get; init; }
+
+    public string? Remedy { get; init; }
+}
