@@ -1,0 +1,41 @@
+using System.Globalization;
+using Akka.Actor;
+using Akka.Cluster.Sharding;
+
+namespace Rosetta.Actors.Cluster.Sharding;
+
+/// <summary>The shard region of the pipelines: one shard per pipeline, on whichever node has the fewest.</summary>
+public static class PipelineSharding
+{
+    /// <summary>Name of the region; entities live at <c>/system/sharding/pipeline/&lt;id&gt;/&lt;id&gt;</c>.</summary>
+    public const string TypeName = "pipeline";
+
+    /// <summary>
+    /// Starts this node's region. Messages that implement <see cref="Pipelines.IPipelineMessage"/> and are told to it reach the entity of
+    /// that pipeline, which is started where needed. An entity that was moved or whose node died starts with the next message for it.
+    /// </summary>
+    /// <param name="props">Makes the entity of a pipeline id.</param>
+    /// <param name="handOffStopMessage">
+    /// Told to an entity that must move or whose node leaves. It drains and then stops itself, within the timeout of phase
+    /// <c>cluster-sharding-shutdown-region</c>.
+    /// </param>
+    /// <param name="role">Only nodes of this role host pipelines; null: all nodes.</param>
+    public static Task<IActorRef> StartAsync(ActorSystem system, Func<long, Props> props, object handOffStopMessage, string? role = null)
+    {
+        var settings = ClusterShardingSettings.Create(system);
+        return ClusterSharding.Get(system).StartAsync(
+            TypeName,
+            entityId => props(long.Parse(entityId, CultureInfo.InvariantCulture)),
+            role is null ? settings : settings.WithRole(role),
+            PipelineMessageExtractor.Instance,
+            AllocationStrategy(system),
+            handOffStopMessage);
+    }
+
+    static IShardAllocationStrategy AllocationStrategy(ActorSystem system)
+    {
+        var config = system.Settings.Config.GetConfig("akka.cluster.sharding.least-shard-allocation-strategy");
+        return ShardAllocationStrategy.LeastShardAllocationStrategy(
+            config.GetInt("rebalance-absolute-limit"), config.GetDouble("rebalance-relative-limit"));
+    }
+}
