@@ -1,1 +1,3 @@
-Console.WriteLine("rosetta");
+using Rosetta.Cli;
+
+return await RosettaCommand.Create().Parse(args).InvokeAsync();

@@ -1,0 +1,25 @@
+using System.CommandLine;
+using Rosetta.Cli.Commands;
+using Rosetta.Cli.Invocations;
+
+namespace Rosetta.Cli;
+
+/// <summary>The <c>rosetta</c> command tree. It speaks HTTP to a node and nothing else.</summary>
+public static class RosettaCommand
+{
+    public static RootCommand Create()
+    {
+        var root = new RootCommand("Change data capture from PostgreSQL to many destinations: the command line client of a node.")
+        {
+            StatusCommand.Create(),
+            PipelineCommands.Create(),
+            TableCommands.Create(),
+            SourceCommands.Create(),
+            DestinationCommands.Create(),
+            ClusterCommands.Create(),
+            HealthCommand.Create()
+        };
+        GlobalOptions.AddTo(root);
+        return root;
+    }
+}

@@ -1,0 +1,53 @@
+namespace Rosetta.Client.Answers;
+
+/// <summary>A pipeline: what is asked of it (<c>Status</c>: START or PAUSE), and what it does (<c>Runtime</c>).</summary>
+public sealed record Pipeline(
+    int Id, string Name, int SourceId, string Status, PipelineRuntime Runtime, IReadOnlyList<PipelineDestination> Destinations);
+
+/// <summary>What a pipeline is doing. Everything but the state is null before the first start.</summary>
+public sealed record PipelineRuntime(
+    string State,
+    string? Node,
+    DateTimeOffset? Since,
+    int? Restarts,
+    string? LastError,
+    string? Remedy,
+    string? Slot,
+    string? ReceivedLsn,
+    string? ConfirmedLsn,
+    long? WalRetainedBytes);
+
+/// <summary>A destination of a pipeline.</summary>
+/// <param name="AppliedLsn">Exclusive; null until its first snapshot is complete.</param>
+/// <param name="Lane">Where it gets its changes from: ATTACHED, DETACHED, CATCHING_UP, ...</param>
+public sealed record PipelineDestination(
+    int DestinationId,
+    string Name,
+    string Type,
+    string HealthStatus,
+    string? Lane,
+    string? AppliedLsn,
+    long? LagBytes,
+    double? LagSeconds,
+    long? DlqCount,
+    DateTimeOffset? LastSuccessTime,
+    string? LastError,
+    string? Remedy,
+    IReadOnlyList<DestinationTable>? Tables);
+
+/// <summary>A table at a destination.</summary>
+public sealed record DestinationTable(
+    string Table,
+    string? Target,
+    string State,
+    long? SnapshotRows,
+    long? SnapshotRowsEstimated,
+    long? RowsInserted,
+    long? RowsUpdated,
+    long? RowsDeleted,
+    string? Error,
+    string? Remedy)
+{
+    /// <summary>Changed rows applied since the pipeline's node started counting.</summary>
+    public long RowsApplied => (RowsInserted ?? 0) + (RowsUpdated ?? 0) + (RowsDeleted ?? 0);
+}
