@@ -43,7 +43,7 @@ public sealed partial class PostgresServer
     }
 
     public async Task CreateDatabaseAsync(string name, CancellationToken cancellationToken = default) =>
-        await ExecuteAsync($"CREATE DATABASE \"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"", cancellationToken: cancellationToken);
+        await ExecuteAsync($"CREATE DATABASE {SqlName.Quote(name)}", cancellationToken: cancellationToken);
 
     /// <summary>Runs one or several statements; the number of rows the last one changed.</summary>
     public async Task<int> ExecuteAsync(string sql, string database = "postgres", CancellationToken cancellationToken = default)
