@@ -4,8 +4,10 @@ using System.Text;
 namespace Rosetta.Postgres.Wire;
 
 /// <summary>
-/// The part of SASLprep (RFC 4013) that changes a password: other spaces become a space, characters commonly mapped to nothing vanish, the rest is
-/// normalised to NFKC. A password that SASLprep forbids is used as it is, as PostgreSQL does.
+/// The part of SASLprep (RFC 4013) that matters for passwords people have: other spaces become a space, characters commonly mapped to nothing vanish.
+/// A password that SASLprep forbids is used as it is, as PostgreSQL does. The normalisation to NFKC needs Unicode tables, which a process with
+/// invariant globalization does not have (there Normalize changes nothing): then a password with compatibility characters or combining marks must be
+/// entered in its normalised form.
 /// </summary>
 static class SaslPrep
 {
