@@ -3,9 +3,14 @@
 
 CREATE FUNCTION rosetta_touch() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_TABLE_NAME = 'pipelines' AND NEW.config_version = OLD.config_version THEN
-        NEW.config_version := OLD.config_version + 1;
-    END IF;
+    NEW.updated_at := clock_timestamp();
+    RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION rosetta_touch_pipeline() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.config_version := OLD.config_version + 1;
     NEW.updated_at := clock_timestamp();
     RETURN NEW;
 END
@@ -16,7 +21,7 @@ CREATE TRIGGER sources_touch BEFORE UPDATE ON sources
 CREATE TRIGGER destinations_touch BEFORE UPDATE ON destinations
     FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION rosetta_touch();
 CREATE TRIGGER pipelines_touch BEFORE UPDATE ON pipelines
-    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION rosetta_touch();
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION rosetta_touch_pipeline();
 
 -- A change of a part is a change of the pipelines that use it.
 CREATE FUNCTION rosetta_bump_pipelines() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
