@@ -6,14 +6,12 @@ namespace Rosetta.Client.Answers;
 public sealed record ClusterView(IReadOnlyList<ClusterMember> Members, string? Leader);
 
 /// <summary>A node of the cluster.</summary>
-/// <param name="Address">e.g. <c>akka.tcp://rosetta@127.0.0.1:4053</c>.</param>
+/// <param name="Address"><c>host:port</c>, as leave and down want it.</param>
+/// <param name="AkkaAddress">e.g. <c>akka.tcp://rosetta@127.0.0.1:4053</c>.</param>
 /// <param name="Pipelines">The pipelines it runs: their number, or a list of them.</param>
 public sealed record ClusterMember(
-    string Address, IReadOnlyList<string>? Roles, string Status, bool? Reachable, string? Version, JsonElement? Pipelines)
+    string Address, string? AkkaAddress, IReadOnlyList<string>? Roles, string Status, bool? Reachable, string? Version, JsonElement? Pipelines)
 {
-    /// <summary><c>host:port</c>, as leave and down want it.</summary>
-    public string HostPort => Address[(Address.LastIndexOf('@') + 1)..];
-
     public int PipelineCount => Pipelines switch
     {
         { ValueKind: JsonValueKind.Array } list => list.GetArrayLength(),
