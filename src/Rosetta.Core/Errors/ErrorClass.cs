@@ -20,4 +20,5 @@ public enum ErrorClass
 }
 
 /// <summary>A failure an operator must see: what happened and what to do. Shown alike by API, log, CLI and dashboard.</summary>
-public sealed record Fault(ErrorClass Class, string Reason, string? Remedy, string? SqlState = null);
+/// <param name="IsGap">Changes that a destination lacks can no longer be had from the slot: only copying again mends it.</param>
+public sealed record Fault(ErrorClass Class, string Reason, string? Remedy, string? SqlState = null, bool IsGap = false);

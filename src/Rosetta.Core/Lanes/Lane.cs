@@ -29,7 +29,12 @@ public sealed class Lane
     public LaneState State
     {
         get => _state;
-        internal set => _state = value;
+        internal set
+        {
+            _state = value;
+            if (value != LaneState.Attached)
+                Outstanding(true);
+        }
     }
 
     /// <summary>
@@ -74,9 +79,10 @@ public sealed class Lane
     /// <summary>Told by the pump: something is waiting to be applied, or nothing is.</summary>
     public void Outstanding(bool any)
     {
-        if (!any)
+        // A lane on its own stream is behind whatever its log holds.
+        if (!any && _state == LaneState.Attached)
             Volatile.Write(ref _behindSince, 0);
-        else if (Volatile.Read(ref _behindSince) == 0)
+        else if (any && Volatile.Read(ref _behindSince) == 0)
             Volatile.Write(ref _behindSince, Math.Max(1, _time.GetTimestamp()));
     }
 }

@@ -18,6 +18,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
     readonly TimeProvider _time;
     readonly Action _wanted;
     bool _running;
+    bool _restart;
     bool _openAtEnd;
     Lsn _deliveredUpTo;
     Lsn _acknowledging;
@@ -64,6 +65,20 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
         }
     }
 
+    /// <summary>
+    /// Where the slot stands when the source has been taken over. Lanes that have not said where they are hold it there: their positions
+    /// are not below, or a gap is found when they are opened.
+    /// </summary>
+    public void SlotStandsAt(Lsn confirmed)
+    {
+        lock (_gate)
+        {
+            _acknowledging = Lsn.MaxOf(_acknowledging, confirmed);
+            foreach (var lane in _lanes.Values)
+                lane.Pass(confirmed);
+        }
+    }
+
     /// <summary>Removes a lane; the slot no longer waits for it.</summary>
     public void Unregister(Lane lane)
     {
@@ -103,7 +118,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
                 throw new InvalidOperationException($"The lane of destination {lane.DestinationId} has a log already.");
             joining = new Joining(lane);
             _joining.Add(joining);
-            if (_running && !_openAtEnd)
+            if (_running && !_restart && !_openAtEnd)
                 JoinAll();
         }
 
@@ -112,7 +127,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
             joining.Cancellation = cancellationToken.Register(() => Abandon(joining, cancellationToken));
             if (joining.Done.Task.IsCompleted)
                 joining.Cancellation.Dispose();
-            if (!_running)
+            if (!IsRunning)
                 _wanted();
         }
 
@@ -147,14 +162,46 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
             _wanted();
     }
 
-    /// <summary>True when a main stream should run: a lane is attached, joining, or waits to be.</summary>
+    /// <summary>True when the main stream that runs should go on: a lane listens and none asked for a restart.</summary>
     public bool IsWanted
     {
         get
         {
             lock (_gate)
-                return !NobodyListens();
+                return !_restart && !NobodyListens();
         }
+    }
+
+    /// <summary>A main stream runs and is not about to be restarted.</summary>
+    public bool IsRunning
+    {
+        get
+        {
+            lock (_gate)
+                return _running && !_restart;
+        }
+    }
+
+    /// <summary>The lane reads a stream of its own.</summary>
+    public void CatchingUp(Lane lane)
+    {
+        lock (_gate)
+            lane.State = LaneState.CatchingUp;
+    }
+
+    /// <summary>
+    /// Asks for the main stream to end and begin again at the lowest position: the way of a lane that cannot have a stream of its own.
+    /// </summary>
+    public void RestartMain()
+    {
+        lock (_gate)
+        {
+            if (!_running)
+                return;
+            _restart = true;
+        }
+
+        _wanted();
     }
 
     /// <summary>Where a main stream has to start for the lanes that wait; null when none does.</summary>
@@ -191,6 +238,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
         lock (_gate)
         {
             _running = false;
+            _restart = false;
             foreach (var lane in _lanes.Values)
             {
                 lane.Log?.Close();
@@ -221,7 +269,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
         {
             _deliveredUpTo = Lsn.MaxOf(_deliveredUpTo, batch.DeliveredUpTo);
             _openAtEnd = batch.IsOpenAtEnd;
-            if (!_openAtEnd)
+            if (!_openAtEnd && !_restart)
                 JoinAll();
             nobody = NobodyListens();
         }

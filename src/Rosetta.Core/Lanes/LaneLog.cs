@@ -42,6 +42,16 @@ public sealed class LaneLog : IDisposable
         }
     }
 
+    /// <summary>Nothing more is taken.</summary>
+    public bool IsClosed
+    {
+        get
+        {
+            lock (_gate)
+                return _closed;
+        }
+    }
+
     /// <summary>Bytes held, read or not.</summary>
     public long HeldBytes
     {

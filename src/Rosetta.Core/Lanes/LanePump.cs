@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Rosetta.Core.Changes;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
@@ -21,7 +22,7 @@ public enum PumpEnd
 /// Moves batches from a log to a destination. While a group is applied the next one gathers; at low load a change leaves at once, at high
 /// load groups grow up to their bounds. A group ends at a transaction boundary unless one transaction alone is larger than the bounds.
 /// </summary>
-public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds bounds, Action<ApplyResult> applied)
+public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds bounds, Applied applied)
 {
     readonly List<ChangeBatch> _group = [];
 
@@ -62,10 +63,11 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                 }
 
                 lane.Outstanding(true);
+                var began = Stopwatch.GetTimestamp();
                 var result = await session.ApplyAsync(group, cancellationToken).ConfigureAwait(false);
                 if (!open)
                     Pass(log, group.DeliveredUpTo, result.LastCommitTime);
-                applied(result);
+                applied(result, _group.Sum(static b => b.Size), Stopwatch.GetElapsedTime(began));
                 ReleaseGroup();
             }
         }
@@ -133,6 +135,11 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
         _group.Clear();
     }
 }
+
+/// <summary>Told after each group, before it is let go.</summary>
+/// <param name="bytes">Size of its batches.</param>
+/// <param name="took">Time the destination took.</param>
+public delegate void Applied(ApplyResult result, long bytes, TimeSpan took);
 
 /// <param name="Rows">Changes in a group.</param>
 /// <param name="Bytes">Bytes of batches in a group.</param>

@@ -40,6 +40,14 @@ public sealed class PipelineRequestRepository(ConfigDatabase database)
             },
             cancellationToken);
 
+    /// <summary>The pipelines for which something is still to be done.</summary>
+    public Task<IReadOnlySet<long>> PipelinesWithOpenAsync(CancellationToken cancellationToken) =>
+        database.ReadAsync<IReadOnlySet<long>>(
+            async connection => (await connection.QueryAsync<long>(new CommandDefinition(
+                "SELECT DISTINCT pipeline_id FROM pipeline_requests WHERE state IN ('PENDING', 'EXECUTING')", cancellationToken: cancellationToken))
+                .ConfigureAwait(false)).ToHashSet(),
+            cancellationToken);
+
     public Task<PipelineRequestState?> FindStateAsync(long requestId, CancellationToken cancellationToken) =>
         database.ReadAsync(
             connection => connection.QuerySingleOrDefaultAsync<PipelineRequestState?>(new CommandDefinition(
