@@ -21,8 +21,14 @@ public sealed record TableDescription(
     /// <summary>The types outside pg_catalog that the columns need, each after those it is made of.</summary>
     public IReadOnlyList<TypeDefinition> Types { get; init; } = [];
 
+    /// <summary>
+    /// The identity rests on generated columns: they are not in the stream, and PostgreSQL 18 refuses UPDATE and DELETE of such a table once it
+    /// is published with them.
+    /// </summary>
+    public bool IdentityIsGenerated { get; init; }
+
     /// <summary>UPDATE and DELETE carry what is needed to find the row: a replica identity index, or FULL.</summary>
-    public bool HasReplicaIdentity => ReplicaIdentity == 'f' || IdentityColumns.Count > 0;
+    public bool HasReplicaIdentity => !IdentityIsGenerated && (ReplicaIdentity == 'f' || IdentityColumns.Count > 0);
 }
 
 /// <param name="TypeSql">format_type(atttypid, atttypmod), schema-qualified where it is not in pg_catalog.</param>

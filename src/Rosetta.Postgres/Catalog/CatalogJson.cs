@@ -26,17 +26,23 @@ static class CatalogJson
             }
         }
 
+        var identity = Names(row, "identity_key");
+        var kind = Text(row, "identity")[0];
+        // pub_contains_invalid_column, since PostgreSQL 18: under FULL a generated column anywhere counts.
+        var generated = columns.Where(c => c.Generated is not null).Select(c => c.Name).ToHashSet();
+        var identityIsGenerated = kind == 'f' ? generated.Count > 0 && row.GetProperty("version").GetInt32() >= 180000 : identity.Any(generated.Contains);
         var description = new TableDescription(
             row.GetProperty("oid").GetUInt32(),
             new TableName(Text(row, "schema"), Text(row, "name")),
             columns,
             Names(row, "primary_key"),
-            Text(row, "identity")[0],
-            Names(row, "identity_key"),
+            kind,
+            identity,
             row.GetProperty("rows").GetInt64(),
             row.GetProperty("bytes") is { ValueKind: JsonValueKind.Number } bytes ? bytes.GetInt64() : 0)
         {
             Types = types.DefinitionsFor(columns.Select(c => c.TypeOid)),
+            IdentityIsGenerated = identityIsGenerated,
         };
         return new SourceTable(
             description,

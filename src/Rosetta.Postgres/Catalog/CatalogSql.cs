@@ -50,6 +50,7 @@ static class CatalogSql
         ),
         published AS MATERIALIZED ({Published(publicationPattern)})
         SELECT json_build_object(
+          'version', current_setting('server_version_num')::int,
           'oid', c.oid::bigint, 'schema', n.nspname, 'name', c.relname, 'kind', c.relkind, 'partition', c.relispartition,
           'unlogged', c.relpersistence = 'u', 'owner', r.rolname, 'owner_super', r.rolsuper, 'is_owner', pg_has_role(c.relowner, 'USAGE'),
           'schema_usage', has_schema_privilege(n.oid, 'USAGE'),

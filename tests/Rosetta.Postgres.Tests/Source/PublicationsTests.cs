@@ -1,0 +1,190 @@
+using Npgsql;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Source;
+using Xunit;
+
+namespace Rosetta.Postgres.Tests.Source;
+
+[Collection(SourceServerCollection.Name)]
+public sealed class PublicationsTests(SourceServer source)
+{
+    const string PublicationName = "Ro\"se'tta; ü";
+    static readonly Guid Installation = Guid.NewGuid();
+    static readonly CancellationToken None = CancellationToken.None;
+    static readonly TableName Keyed = new("public", "a.\"b;c");
+    static readonly TableName Keyless = new("Sch;ema", "keyless ö");
+    static readonly TableName Plain = new("public", "plain");
+
+    const string Tables = """
+        CREATE SCHEMA "Sch;ema";
+        CREATE TABLE "a.""b;c" (id int PRIMARY KEY, v text);
+        CREATE TABLE "Sch;ema"."keyless ö" (id int, v text);
+        CREATE TABLE plain (id int PRIMARY KEY, v text);
+        """;
+
+    async Task<(string Name, SourceDatabase Database, Publications Publications)> StartAsync(string sql = Tables)
+    {
+        var name = await source.CreateDatabaseAsync(sql);
+        var database = source.Database(name);
+        return (name, database, new Publications(database, PublicationName, Installation));
+    }
+
+    [Fact]
+    public async Task Should_make_own_publications_so_that_no_statement_of_the_application_fails()
+    {
+        var (name, database, publications) = await StartAsync();
+        await using var _ = database;
+        var made = await publications.EnsureAsync(12, null, [Keyed, Keyless, Plain], None);
+        Assert.Equal([PublicationName + "_p12", PublicationName + "_p12_insert_only"], made.Facts.Names);
+        Assert.False(made.Facts.IsAdopted);
+        Assert.Equal(3, made.Added.Count);
+        Assert.Empty(made.Failed);
+        Assert.Equal([Keyless], made.Facts.InsertOnlyTables);
+        await source.Server.ExecuteAsync(
+            "INSERT INTO \"Sch;ema\".\"keyless ö\" VALUES (1); UPDATE \"Sch;ema\".\"keyless ö\" SET v = 'x'; DELETE FROM \"Sch;ema\".\"keyless ö\"", name);
+
+        var again = await publications.EnsureAsync(12, made.Facts, [Keyed, Keyless, Plain], None);
+        Assert.Empty(again.Added.Concat(again.Moved).Concat(again.Removed));
+        Assert.True(PublicationDrift.Between(made.Facts, again.Facts).IsNone);
+        Assert.Equal(made.Facts.ToJson(), PublicationFacts.FromJson(again.Facts.ToJson()).ToJson());
+    }
+
+    [Fact]
+    public async Task Should_follow_the_wanted_tables_and_their_identity()
+    {
+        var (name, database, publications) = await StartAsync();
+        await using var _ = database;
+        var first = await publications.EnsureAsync(1, null, [Keyed, Keyless], None);
+        await source.Server.ExecuteAsync("ALTER TABLE \"Sch;ema\".\"keyless ö\" REPLICA IDENTITY FULL; ALTER TABLE \"a.\"\"b;c\" REPLICA IDENTITY NOTHING", name);
+        var second = await publications.EnsureAsync(1, first.Facts, [Keyed, Keyless, Plain], None);
+        Assert.Equal([Plain], second.Added);
+        Assert.Equal(new HashSet<TableName> { Keyed, Keyless }, second.Moved.ToHashSet());
+        Assert.Equal([Keyed], second.Facts.InsertOnlyTables);
+        var third = await publications.EnsureAsync(1, second.Facts, [Plain], None);
+        Assert.Equal(new HashSet<TableName> { Keyed, Keyless }, third.Removed.ToHashSet());
+        Assert.Equal(new HashSet<TableName> { Plain }, third.Facts.Tables);
+        await publications.DropOwnAsync(1, None);
+        await publications.DropOwnAsync(1, None);
+        Assert.Equal(0, await source.Server.ScalarAsync<long>("SELECT count(*) FROM pg_publication", name));
+    }
+
+    [Fact]
+    public async Task Should_use_the_users_publication_as_it_is_and_say_what_it_lacks()
+    {
+        var (name, database, publications) = await StartAsync();
+        await using var _ = database;
+        await source.Server.ExecuteAsync($"CREATE PUBLICATION {SqlIdentifier.Quote(PublicationName)} FOR TABLE \"a.\"\"b;c\" WITH (publish = 'insert, update, delete')", name);
+        var adopted = await publications.EnsureAsync(3, null, [Keyed, Plain], None);
+        Assert.True(adopted.Facts.IsAdopted);
+        Assert.Equal([PublicationName], adopted.Facts.Names);
+        Assert.Equal([Plain], adopted.Failed.Select(f => f.Table));
+        await source.Server.ExecuteAsync(adopted.Failed[0].FixSql!, name);
+        Assert.Empty((await publications.EnsureAsync(3, adopted.Facts, [Keyed, Plain], None)).Failed);
+        // A pipeline that has publications of its own stays with them; one that followed the user's never silently makes its own.
+        await source.Server.ExecuteAsync($"DROP PUBLICATION {SqlIdentifier.Quote(PublicationName)}", name);
+        var gone = await Assert.ThrowsAsync<FaultException>(() => publications.EnsureAsync(3, adopted.Facts, [Keyed], None));
+        Assert.Equal(ErrorClass.Operator, gone.Fault.Class);
+        var own = await publications.EnsureAsync(3, null, [Keyed], None);
+        await source.Server.ExecuteAsync($"CREATE PUBLICATION {SqlIdentifier.Quote(PublicationName)}", name);
+        Assert.False((await publications.EnsureAsync(3, own.Facts, [Keyed], None)).Facts.IsAdopted);
+    }
+
+    [Fact]
+    public async Task Should_never_touch_publications_of_another_installation()
+    {
+        var (_, database, publications) = await StartAsync();
+        await using var __ = database;
+        await publications.EnsureAsync(1, null, [Keyed], None);
+        var other = new Publications(database, PublicationName, Guid.NewGuid());
+        var refused = await Assert.ThrowsAsync<FaultException>(() => other.EnsureAsync(1, null, [Plain], None));
+        Assert.Contains("not made by this installation", refused.Message, StringComparison.Ordinal);
+        await other.DropOwnAsync(1, None);
+        Assert.Equal(new HashSet<TableName> { Keyed }, (await publications.EnsureAsync(1, null, [Keyed], None)).Facts.Tables);
+    }
+
+    [Fact]
+    public async Task Should_publish_the_others_when_one_table_is_locked_or_gone()
+    {
+        var (name, database, publications) = await StartAsync();
+        await using var _ = database;
+        await using var blocker = await source.Server.OpenAsync(name);
+        await using var command = new NpgsqlCommand("BEGIN; LOCK TABLE plain IN SHARE UPDATE EXCLUSIVE MODE", blocker);
+        await command.ExecuteNonQueryAsync();
+        var missing = new TableName("public", "never");
+        var made = await publications.EnsureAsync(1, null, [Keyed, Plain, missing], None);
+        Assert.Equal([Keyed], made.Added);
+        Assert.Equal([missing, Plain], made.Failed.Select(f => f.Table));
+        Assert.Contains("locked", made.Failed[1].Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Should_not_make_an_application_wait_while_it_waits_for_a_lock_itself()
+    {
+        var (name, database, publications) = await StartAsync();
+        await using var _ = database;
+        await using var blocker = await source.Server.OpenAsync(name);
+        await using var command = new NpgsqlCommand("BEGIN; LOCK TABLE plain IN SHARE UPDATE EXCLUSIVE MODE", blocker);
+        await command.ExecuteNonQueryAsync();
+        var ensuring = publications.EnsureAsync(1, null, [Plain], None);
+        await Testing.Waiting.Wait.UntilAsync(
+            async () => await source.Server.ScalarAsync<long>("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareUpdateExclusiveLock'", name) > 0,
+            "ALTER PUBLICATION to wait");
+        await source.Server.ExecuteAsync("SET statement_timeout = 2000; INSERT INTO plain VALUES (1); UPDATE plain SET v = 'x'; SELECT * FROM plain", name);
+        await ensuring;
+    }
+
+    [Fact]
+    public async Task Should_refuse_unlogged_partitioned_and_undecodable_tables_with_the_remedy()
+    {
+        var (name, database, publications) = await StartAsync("""
+            CREATE UNLOGGED TABLE "quick ""1" (id int PRIMARY KEY);
+            CREATE TABLE parted (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (9);
+            CREATE TABLE strange (id int PRIMARY KEY, "a;b" aclitem[]);
+            """);
+        await using var _ = database;
+        TableName[] wanted = [new("public", "quick \"1"), new("public", "parted"), new("public", "part"), new("public", "strange")];
+        var made = await publications.EnsureAsync(1, null, wanted, None);
+        Assert.Equal([new TableName("public", "part")], made.Added);
+        foreach (var failure in made.Failed.Where(f => f.FixSql is not null))
+            await source.Server.ExecuteAsync(failure.FixSql!, name);
+        Assert.Equal(["parted"], (await publications.EnsureAsync(1, made.Facts, wanted, None)).Failed.Select(f => f.Table.Name));
+    }
+
+    [Fact]
+    public async Task Should_say_what_a_role_without_rights_needs()
+    {
+        var (name, database, _) = await StartAsync();
+        await database.DisposeAsync();
+        await source.Server.ExecuteAsync("""
+            DO $$ BEGIN CREATE ROLE "App Owner" ; CREATE ROLE "plain;user" LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+            ALTER TABLE plain OWNER TO "App Owner";
+            """, name);
+        await using var weak = source.Database(name, "plain;user");
+        var publications = new Publications(weak, PublicationName, Installation);
+        var refused = await Assert.ThrowsAsync<FaultException>(() => publications.EnsureAsync(1, null, [Plain, Keyed], None));
+        await source.Server.ExecuteAsync(refused.Fault.Remedy!, name);
+        var made = await publications.EnsureAsync(1, null, [Plain, Keyed], None);
+        Assert.Equal(2, made.Failed.Count);
+        foreach (var failure in made.Failed)
+            await source.Server.ExecuteAsync(failure.FixSql!, name);
+        Assert.Empty((await publications.EnsureAsync(1, made.Facts, [Plain, Keyed], None)).Failed);
+    }
+
+    [Fact]
+    public async Task Should_create_and_drop_the_sources_publication_on_request()
+    {
+        var (name, database, publications) = await StartAsync();
+        await using var _ = database;
+        var unknown = Assert.IsType<PublicationCreation.Unknown>(await publications.CreateAsync([new TableName("public", "never")], None));
+        Assert.Single(unknown.Tables);
+        var created = Assert.IsType<PublicationCreation.Created>(await publications.CreateAsync(null, None));
+        Assert.Equal([Keyed, Plain], created.Tables);
+        Assert.Equal([Keyless], created.InsertOnly);
+        Assert.Equal(0, await source.Server.ScalarAsync<long>("SELECT count(*) FROM pg_publication WHERE puballtables", name));
+        Assert.IsType<PublicationCreation.Exists>(await publications.CreateAsync([Plain], None));
+        Assert.Equal(3, (await publications.FindUsersAsync(None))!.Tables.Count);
+        Assert.True(await publications.DropUsersAsync(None));
+        Assert.False(await publications.DropUsersAsync(None));
+    }
+}
