@@ -57,11 +57,12 @@ static class DemoCommand
         }
         catch (Exception e)
         {
-            folder.Keep();
             journal.Say($"FAILED: {e.Message}");
             if (machine.NodeOutput(LogLines) is { Length: > 0 } tail)
                 journal.Say($"the node's last lines:\n{tail}");
-            journal.Say($"logs are kept in {folder.Path}");
+            await machine.SaveServerLogsAsync();
+            folder.Keep();
+            journal.Say($"logs of node and servers are kept in {folder.Path}");
             return 1;
         }
     }

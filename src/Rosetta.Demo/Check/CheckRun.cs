@@ -29,6 +29,7 @@ static class CheckRun
         traffic.Start();
         var pipeline = await DemoPipeline.CreateAsync(api, machine, journal, cancellationToken);
         journal.Say($"following: {PipelineSummary.Of(await pipeline.WaitUntilStreamingAsync(StreamingDeadline, cancellationToken))}");
+        await using var invariants = Invariants.Start(machine, journal);
         await using var progress = ProgressLines.Start(pipeline, traffic, journal);
 
         await traffic.RunForAsync(TrafficBeforeKill, cancellationToken);
@@ -46,7 +47,8 @@ static class CheckRun
         await progress.DisposeAsync();
         journal.Say($"caught up: {PipelineSummary.Of(last)}");
 
-        var equal = await Comparison.RunAsync(machine, journal, cancellationToken);
+        var equal = await invariants.StopAsync(journal);
+        equal &= await Comparison.RunAsync(machine, journal, cancellationToken);
         if (await machine.Node.StopAsync() is not 0 and var code)
         {
             journal.Say($"FAILED: the node did not end in an orderly way when it was stopped: exit code {code}");

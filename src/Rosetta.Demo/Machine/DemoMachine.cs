@@ -3,6 +3,8 @@ namespace Rosetta.Demo.Machine;
 /// <summary>Everything that runs: four databases on servers of their own, and a node. Disposing it stops and removes all of it.</summary>
 sealed class DemoMachine(DemoFolder folder, Journal journal) : IAsyncDisposable
 {
+    const int SavedLogLines = 2_000;
+
     readonly List<DemoDatabase> _databases = [];
     DemoNode? _node;
 
@@ -33,6 +35,13 @@ sealed class DemoMachine(DemoFolder folder, Journal journal) : IAsyncDisposable
 
     /// <summary>The last lines the node printed; empty when it never ran.</summary>
     public string NodeOutput(int lines) => _node?.OutputTail(lines) ?? "";
+
+    /// <summary>Puts the ends of the servers' logs beside the node's.</summary>
+    public async Task SaveServerLogsAsync()
+    {
+        foreach (var database in _databases)
+            await File.WriteAllTextAsync(folder.File($"{database.Server.Name}.log"), database.Server.LogTail(SavedLogLines));
+    }
 
     public async ValueTask DisposeAsync()
     {

@@ -26,7 +26,7 @@ sealed class DemoNode(DemoPorts ports, string configDatabaseUrl, DemoFolder fold
         _process = ChildProcess.Start(new ChildProcessOptions
         {
             Name = "node",
-            Program = Environment.ProcessPath ?? "dotnet",
+            Program = "dotnet",
             Arguments = [NodeProgram.Find()],
             WorkingDirectory = folder.Path,
             OutputFile = LogFile,
