@@ -27,6 +27,20 @@ public sealed record PublicationFacts(bool IsAdopted, IReadOnlyList<PublicationF
         }
     }
 
+    /// <summary>
+    /// Which rows of a table are published, for a copy to hold the same: publications add up, so one without a filter wins.
+    /// </summary>
+    /// <returns>An expression to be put behind WHERE, null for all rows.</returns>
+    public string? RowFilterOf(TableName table)
+    {
+        var filters = Publications.SelectMany(p => p.Tables).Where(t => t.Table == table).Select(t => t.RowFilter).ToList();
+        return filters.Count == 0 || filters.Contains(null) ? null : string.Join(" OR ", filters.Distinct().Select(f => $"({f})"));
+    }
+
+    /// <summary>The published columns of a table, null for all.</summary>
+    public IReadOnlyList<string>? ColumnsOf(TableName table) =>
+        Publications.SelectMany(p => p.Tables).Where(t => t.Table == table).Select(t => t.Columns).FirstOrDefault();
+
     public string ToJson() => JsonSerializer.Serialize(this);
 
     /// <exception cref="JsonException">Not what <see cref="ToJson"/> wrote.</exception>
@@ -45,7 +59,11 @@ public sealed record PublicationFact(
 /// <param name="Oid">pg_class.oid.</param>
 /// <param name="Memberships">Why it is published: <c>r</c> + pg_publication_rel.oid (of it or of an ancestor), <c>n</c> +
 /// pg_publication_namespace.oid, <c>a</c> + the publication's own OID.</param>
-/// <param name="RowFilter">The expression of its row filter, null without one.</param>
+/// <param name="RowFilter">The expression of its row filter, to be put behind WHERE as it is; null without one.</param>
 /// <param name="Columns">Its column list, null without one.</param>
 public sealed record PublishedTable(
-    TableName Table, uint Oid, IReadOnlyList<string> Memberships, string? RowFilter, IReadOnlyList<string>? Columns);
+    TableName Table, uint Oid, IReadOnlyList<string> Memberships, string? RowFilter, IReadOnlyList<string>? Columns)
+{
+    /// <summary>The columns that the row filter names; empty without one, and where a column list hides them.</summary>
+    public IReadOnlyList<string> FilterColumns { get; init; } = [];
+}

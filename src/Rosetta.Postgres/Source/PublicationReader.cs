@@ -25,8 +25,11 @@ static class PublicationReader
         // Row filters, column lists and schema publications came with 15.
         var details = version >= 15
             ? "'filter', pg_get_expr(own.prqual, own.prrelid), 'columns', (SELECT json_agg(a.attname ORDER BY a.attnum) FROM pg_attribute a "
-                + "WHERE a.attrelid = own.prrelid AND a.attnum = ANY (own.prattrs::smallint[]))"
-            : "'filter', NULL, 'columns', NULL";
+                + "WHERE a.attrelid = own.prrelid AND a.attnum = ANY (own.prattrs::smallint[])), "
+                + "'filter_columns', (SELECT json_agg(DISTINCT a.attname) FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid "
+                + "WHERE own.prqual IS NOT NULL AND own.prattrs IS NULL AND d.classid = 'pg_publication_rel'::regclass AND d.objid = own.oid "
+                + "AND d.refclassid = 'pg_class'::regclass AND d.refobjid = own.prrelid AND d.refobjsubid > 0)"
+            : "'filter', NULL, 'columns', NULL, 'filter_columns', NULL";
         var schemas = version >= 15
             ? "UNION ALL SELECT 'n' || s.oid FROM pg_publication_namespace s JOIN pg_class k ON k.relnamespace = s.pnnspid "
                 + "WHERE s.pnpubid = p.oid AND (k.oid = c.oid OR k.oid IN (SELECT relid FROM pg_partition_ancestors(c.oid)))"
@@ -66,7 +69,10 @@ static class PublicationReader
         row.GetProperty("oid").GetUInt32(),
         Strings(row, "memberships") ?? [],
         row.GetProperty("filter").GetString(),
-        Strings(row, "columns"));
+        Strings(row, "columns"))
+    {
+        FilterColumns = Strings(row, "filter_columns") ?? [],
+    };
 
     static IReadOnlyList<string>? Strings(JsonElement row, string name) =>
         row.GetProperty(name) is { ValueKind: JsonValueKind.Array } list ? [.. list.EnumerateArray().Select(e => e.GetString()!)] : null;
