@@ -34,7 +34,7 @@ public sealed class ClusterMembership : IExtension
         _log = Logging.GetLogger(system, typeof(ClusterMembership));
     }
 
-    public ClusterSettings Settings { get; }
+    public RosettaClusterSettings Settings { get; }
 
     public ClusterNodesTable Table { get; }
 

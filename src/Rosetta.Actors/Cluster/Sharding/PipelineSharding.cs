@@ -22,8 +22,10 @@ public static class PipelineSharding
     /// <param name="role">Only nodes of this role host pipelines; null: all nodes.</param>
     public static Task<IActorRef> StartAsync(ActorSystem system, Func<long, Props> props, object handOffStopMessage, string? role = null)
     {
+        // The extension first: it brings the library's defaults, on which the settings rest.
+        var sharding = ClusterSharding.Get(system);
         var settings = ClusterShardingSettings.Create(system);
-        return ClusterSharding.Get(system).StartAsync(
+        return sharding.StartAsync(
             TypeName,
             entityId => props(long.Parse(entityId, CultureInfo.InvariantCulture)),
             role is null ? settings : settings.WithRole(role),

@@ -1,7 +1,7 @@
 namespace Rosetta.Actors.Cluster;
 
 /// <summary>How a node finds the others. Section <c>Rosetta:Cluster</c> of the configuration. Every value has a default for one machine.</summary>
-public sealed record ClusterSettings
+public sealed record RosettaClusterSettings
 {
     /// <summary>Name of the actor system, and of the cluster in <c>cluster_nodes</c>. Nodes of one cluster share it.</summary>
     public const string SystemName = "rosetta";
@@ -19,6 +19,9 @@ public sealed record ClusterSettings
     /// Port of Akka remoting. Null: <see cref="DefaultPort"/>, or a free port when that is taken. A port that was set is used or fails.
     /// </summary>
     public int? Port { get; init; }
+
+    /// <summary>Port under which other nodes reach this one, if it differs from the one it listens on (a mapped port of a container).</summary>
+    public int? PublicPort { get; init; }
 
     /// <summary>Roles of this node; empty means that it does everything.</summary>
     public IReadOnlyList<string> Roles { get; init; } = [];
@@ -41,6 +44,8 @@ public sealed record ClusterSettings
                 "Rosetta:Cluster:Hostname is '0.0.0.0', which others cannot reach; set it to this machine's address and BindHostname to 0.0.0.0");
         if (Port is < 0 or > 65535)
             throw new ArgumentException($"Rosetta:Cluster:Port is {Port}; it must be between 0 (any free port) and 65535");
+        if (PublicPort is < 1 or > 65535)
+            throw new ArgumentException($"Rosetta:Cluster:PublicPort is {PublicPort}; it must be between 1 and 65535");
         foreach (var seed in SeedNodes)
             if (!Membership.HostPort.TryParse(seed, out _))
                 throw new ArgumentException($"Rosetta:Cluster:SeedNodes contains '{seed}'; each entry must be host:port");
