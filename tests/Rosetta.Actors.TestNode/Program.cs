@@ -9,12 +9,13 @@ using Rosetta.Actors.Cluster;
 using Rosetta.Actors.Cluster.Membership;
 using Rosetta.Actors.Cluster.Sharding;
 using Rosetta.Actors.TestNode;
+using ClusterSettings = Rosetta.Actors.Cluster.ClusterSettings;
 
 string Text(string name, string otherwise) => Environment.GetEnvironmentVariable(name) ?? otherwise;
 int Number(string name, int otherwise) => int.Parse(Text(name, otherwise.ToString(null, null)), null);
 
 var port = Text("NODE_PORT", "");
-var settings = new RosettaClusterSettings
+var settings = new ClusterSettings
 {
     Port = port.Length == 0 ? null : int.Parse(port, null),
     PublicPort = Text("NODE_PUBLIC_PORT", "") is { Length: > 0 } publicPort ? int.Parse(publicPort, null) : null,
@@ -28,25 +29,31 @@ await using var database = ClusterDataSource.Create(Text("CONFIG_DATABASE", ""))
 var host = Host.CreateApplicationBuilder(args);
 host.Logging.ClearProviders().AddSimpleConsole(console => console.SingleLine = true);
 host.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(90));
-host.Services.AddAkka(RosettaClusterSettings.SystemName, builder => builder
+host.Services.AddAkka(ClusterSettings.SystemName, builder => builder
     .ConfigureLoggers(loggers =>
     {
         loggers.ClearLoggers();
         loggers.AddLoggerFactory();
     })
     .AddRosettaCluster(settings, database, TestWireJson.Messages)
-    .AddStartup(async (system, _) =>
-    {
-        Cluster.Get(system).RegisterOnMemberUp(() => Console.WriteLine($"MEMBER {Cluster.Get(system).SelfAddress}"));
-        var region = await PipelineSharding.StartAsync(
-            system, id => Props.Create(() => new TestEntity(id, drain)), TestEntity.StopEntity.Instance);
-        system.ActorOf(Props.Create(() => new EntityPoller(region, entities)), "poller");
-    }));
+    .AddHocon(Text("NODE_HOCON", ""), HoconAddMode.Prepend));
 
 using var app = host.Build();
 await app.StartAsync();
 Console.WriteLine("HOST STARTED");
 var node = app.Services.GetRequiredService<ActorSystem>();
+Cluster.Get(node).RegisterOnMemberUp(() => Console.WriteLine($"MEMBER {Cluster.Get(node).SelfAddress}"));
+try
+{
+    var region = await PipelineSharding.StartAsync(
+        node, id => Props.Create(() => new TestEntity(id, drain)), TestEntity.StopEntity.Instance,
+        cancellation: app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
+    node.ActorOf(Props.Create(() => new EntityPoller(region, entities)), "poller");
+}
+catch (OperationCanceledException)
+{
+    Console.WriteLine("STOPPED BEFORE IT WAS A MEMBER");
+}
 await app.WaitForShutdownAsync();
 var code = ClusterExit.CodeFor(node);
 Console.WriteLine($"EXIT {code}");

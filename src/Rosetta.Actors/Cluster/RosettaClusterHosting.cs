@@ -19,7 +19,7 @@ public static class RosettaClusterHosting
     /// <param name="database">The config database, best made by <see cref="Membership.ClusterDataSource.Create"/>. Not owned.</param>
     /// <param name="messages">The types that cross nodes.</param>
     public static AkkaConfigurationBuilder AddRosettaCluster(
-        this AkkaConfigurationBuilder builder, RosettaClusterSettings settings, NpgsqlDataSource database, WireMessages messages)
+        this AkkaConfigurationBuilder builder, ClusterSettings settings, NpgsqlDataSource database, WireMessages messages)
     {
         settings.Validate();
         var bindHostname = settings.BindHostname ?? settings.Hostname;

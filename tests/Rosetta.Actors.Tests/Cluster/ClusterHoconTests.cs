@@ -9,6 +9,7 @@ using Rosetta.Actors.Cluster;
 using Rosetta.Actors.Cluster.Downing;
 using Rosetta.Actors.Cluster.Serialization;
 using Xunit;
+using ClusterSettings = Rosetta.Actors.Cluster.ClusterSettings;
 
 namespace Rosetta.Actors.Tests.Cluster;
 
@@ -29,7 +30,7 @@ public sealed class ClusterHoconTests : IAsyncLifetime
         services.AddAkka("rosetta", builder => builder
             .ConfigureLoggers(loggers => loggers.ClearLoggers())
             .AddRosettaCluster(
-                new RosettaClusterSettings { Port = 0, Roles = ["api", "worker"], Version = "4.5.6" }, _database, new WireMessages([])));
+                new ClusterSettings { Port = 0, Roles = ["api", "worker"], Version = "4.5.6" }, _database, new WireMessages([])));
         _services = services.BuildServiceProvider();
         _system = _services.GetRequiredService<ActorSystem>();
         return Task.CompletedTask;

@@ -165,7 +165,7 @@ public sealed class ConfigDatabaseDowningActor : ReceiveActor, IWithTimers
             case DowningDecision.StepDown step:
                 _membership.StepDown(step.Reason);
                 break;
-            case DowningDecision.Wait wait when wait.Reason != _lastReason:
+            case DowningDecision.Wait wait when wait.Reason != _lastReason && _members.Values.Any(m => m.UnreachableSince is not null):
                 _lastReason = wait.Reason;
                 _log.Info("ConfigDatabaseDowning: nothing is taken out yet: {Reason}", wait.Reason);
                 break;

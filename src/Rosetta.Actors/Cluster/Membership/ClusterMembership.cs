@@ -34,7 +34,7 @@ public sealed class ClusterMembership : IExtension
         _log = Logging.GetLogger(system, typeof(ClusterMembership));
     }
 
-    public RosettaClusterSettings Settings { get; }
+    public ClusterSettings Settings { get; }
 
     public ClusterNodesTable Table { get; }
 

@@ -29,7 +29,7 @@ public sealed class RemotingPort : IDisposable
 
     /// <param name="configured">The port of the settings, null when none was set.</param>
     /// <param name="bindHostname">The interface that remoting will listen on.</param>
-    public static RemotingPort Choose(int? configured, string bindHostname, int defaultPort = RosettaClusterSettings.DefaultPort)
+    public static RemotingPort Choose(int? configured, string bindHostname, int defaultPort = ClusterSettings.DefaultPort)
     {
         if (configured is { } port)
             return new RemotingPort(port, null);

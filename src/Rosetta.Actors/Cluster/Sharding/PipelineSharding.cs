@@ -1,6 +1,7 @@
 using System.Globalization;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
+using AkkaCluster = Akka.Cluster.Cluster;
 
 namespace Rosetta.Actors.Cluster.Sharding;
 
@@ -11,7 +12,8 @@ public static class PipelineSharding
     public const string TypeName = "pipeline";
 
     /// <summary>
-    /// Starts this node's region. Messages that implement <see cref="Pipelines.IPipelineMessage"/> and are told to it reach the entity of
+    /// Starts this node's region as soon as the node is a member of the cluster; before that a region would only complain, and hold up a
+    /// shutdown. Messages that implement <see cref="Pipelines.IPipelineMessage"/> and are told to it reach the entity of
     /// that pipeline, which is started where needed. An entity that was moved or whose node died starts with the next message for it.
     /// </summary>
     /// <param name="props">Makes the entity of a pipeline id.</param>
@@ -20,18 +22,29 @@ public static class PipelineSharding
     /// <c>cluster-sharding-shutdown-region</c>.
     /// </param>
     /// <param name="role">Only nodes of this role host pipelines; null: all nodes.</param>
-    public static Task<IActorRef> StartAsync(ActorSystem system, Func<long, Props> props, object handOffStopMessage, string? role = null)
+    /// <exception cref="OperationCanceledException">Cancelled, or the actor system ended, before the node became a member.</exception>
+    public static async Task<IActorRef> StartAsync(
+        ActorSystem system, Func<long, Props> props, object handOffStopMessage, string? role = null, CancellationToken cancellation = default)
     {
+        await MemberAsync(system, cancellation).ConfigureAwait(false);
         // The extension first: it brings the library's defaults, on which the settings rest.
         var sharding = ClusterSharding.Get(system);
         var settings = ClusterShardingSettings.Create(system);
-        return sharding.StartAsync(
+        return await sharding.StartAsync(
             TypeName,
             entityId => props(long.Parse(entityId, CultureInfo.InvariantCulture)),
             role is null ? settings : settings.WithRole(role),
             PipelineMessageExtractor.Instance,
             AllocationStrategy(system),
-            handOffStopMessage);
+            handOffStopMessage).ConfigureAwait(false);
+    }
+
+    static async Task MemberAsync(ActorSystem system, CancellationToken cancellation)
+    {
+        var member = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        AkkaCluster.Get(system).RegisterOnMemberUp(() => member.TrySetResult());
+        system.RegisterOnTermination(() => member.TrySetCanceled(CancellationToken.None));
+        await member.Task.WaitAsync(cancellation).ConfigureAwait(false);
     }
 
     static IShardAllocationStrategy AllocationStrategy(ActorSystem system)

@@ -1,7 +1,7 @@
 namespace Rosetta.Actors.Cluster;
 
 /// <summary>How a node finds the others. Section <c>Rosetta:Cluster</c> of the configuration. Every value has a default for one machine.</summary>
-public sealed record RosettaClusterSettings
+public sealed record ClusterSettings
 {
     /// <summary>Name of the actor system, and of the cluster in <c>cluster_nodes</c>. Nodes of one cluster share it.</summary>
     public const string SystemName = "rosetta";
