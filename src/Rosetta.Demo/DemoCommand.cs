@@ -46,9 +46,12 @@ static class DemoCommand
         try
         {
             await machine.StartAsync(stop.Token);
-            return options.Check
+            var code = options.Check
                 ? await CheckRun.RunAsync(machine, options, journal, stop.Token)
                 : await LiveRun.RunAsync(machine, options, journal, stop.Token);
+            if (code != 0)
+                await KeepLogsAsync(machine, folder, journal);
+            return code;
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -60,11 +63,16 @@ static class DemoCommand
             journal.Say($"FAILED: {e.Message}");
             if (machine.NodeOutput(LogLines) is { Length: > 0 } tail)
                 journal.Say($"the node's last lines:\n{tail}");
-            await machine.SaveServerLogsAsync();
-            folder.Keep();
-            journal.Say($"logs of node and servers are kept in {folder.Path}");
+            await KeepLogsAsync(machine, folder, journal);
             return 1;
         }
+    }
+
+    static async Task KeepLogsAsync(DemoMachine machine, DemoFolder folder, Journal journal)
+    {
+        await machine.SaveServerLogsAsync();
+        folder.Keep();
+        journal.Say($"logs of node and servers are kept in {folder.Path}");
     }
 }
 
