@@ -140,7 +140,12 @@ public sealed partial class PgConnection
         await FlushAsync(_writer, cancellationToken);
     }
 
-    internal int Available => IsBroken ? 0 : _transport.Socket.Available;
+    internal void WaitForBytes(int bytes, TimeSpan longest)
+    {
+        if (IsBroken || IsEncrypted || Endpoint.IsUnixSocket)
+            return;
+        _transport.WaitForBytes(bytes, longest);
+    }
 
     internal ValueTask FlushAsync(WireWriter writer, CancellationToken cancellationToken) =>
         writer.FlushAsync(_transport.Stream, Endpoint.ToString(), cancellationToken);

@@ -201,30 +201,26 @@ public sealed partial class PgConnection : IAsyncDisposable
     /// <summary>Says goodbye and closes. An operation that is still under way fails.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.CompareExchange(ref _busy, 1, 0) != 0)
+        if (IsBroken || Interlocked.CompareExchange(ref _busy, 1, 0) != 0)
         {
-            // Somebody still reads into the buffers; they are left to the garbage collector.
+            // Somebody may still read into the buffers; they are left to the garbage collector.
             Break();
             return;
         }
 
-        if (!IsBroken)
+        using var limit = new CancellationTokenSource(FarewellTime);
+        try
         {
-            using var limit = new CancellationTokenSource(FarewellTime);
-            try
-            {
-                _writer.Clear();
-                _writer.Empty(Frontend.Terminate);
-                await FlushAsync(_writer, limit.Token);
-            }
-            catch (Exception e) when (e is PgConnectionException or OperationCanceledException)
-            {
-                // The server is gone already; closing is all that was wanted.
-            }
-
-            Break();
+            _writer.Clear();
+            _writer.Empty(Frontend.Terminate);
+            await FlushAsync(_writer, limit.Token);
+        }
+        catch (Exception e) when (e is PgConnectionException or OperationCanceledException)
+        {
+            // The server is gone already; closing is all that was wanted.
         }
 
+        Break();
         _reader.Dispose();
         _writer.Dispose();
     }

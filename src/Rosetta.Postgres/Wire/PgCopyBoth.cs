@@ -12,7 +12,7 @@ public sealed class PgCopyBoth : IAsyncDisposable
     readonly WireReader _reader;
     readonly WireWriter _writer;
     readonly SemaphoreSlim _sending = new(1, 1);
-    bool _ended;
+    volatile bool _ended;
     bool _doneSent;
 
     internal PgCopyBoth(PgConnection connection, WireReader reader, WireWriter writer)
@@ -24,9 +24,6 @@ public sealed class PgCopyBoth : IAsyncDisposable
 
     /// <summary>True once the server has ended the stream; the connection can be used for other commands then.</summary>
     public bool IsEnded => _ended;
-
-    /// <summary>Bytes that wait in the kernel's receive buffer.</summary>
-    public int Available => _connection.Available;
 
     /// <summary>Takes the next message's payload if it has arrived. It is valid until <see cref="FillAsync"/>.</summary>
     /// <exception cref="PgServerException">The server ended the stream with an error.</exception>
@@ -91,6 +88,11 @@ public sealed class PgCopyBoth : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Blocks until so many bytes wait in the socket, at most for the given time. Only for a plain TCP connection: over others it returns at once.
+    /// </summary>
+    internal void WaitForBytes(int bytes, TimeSpan longest) => _connection.WaitForBytes(bytes, longest);
+
     /// <summary>Sends one message, for example a standby status update.</summary>
     /// <exception cref="PgConnectionException">The connection is lost.</exception>
     public async ValueTask SendAsync(ReadOnlyMemory<byte> payload, CancellationToken cancellationToken = default)
@@ -103,7 +105,7 @@ public sealed class PgCopyBoth : IAsyncDisposable
             int mark = _writer.Begin(Frontend.CopyData);
             _writer.Write(payload.Span);
             _writer.End(mark);
-            await _connection.FlushAsync(_writer, cancellationToken);
+            await FlushAsync();
         }
         catch
         {
@@ -129,7 +131,7 @@ public sealed class PgCopyBoth : IAsyncDisposable
                 return;
             _doneSent = true;
             _writer.Empty(Frontend.CopyDone);
-            await _connection.FlushAsync(_writer, cancellationToken);
+            await FlushAsync();
         }
         catch
         {
@@ -141,6 +143,9 @@ public sealed class PgCopyBoth : IAsyncDisposable
             _sending.Release();
         }
     }
+
+    // A message that is sent in part would end the stream for both sides, so the send itself is not cancelled; cutting the connection ends it.
+    ValueTask FlushAsync() => _connection.FlushAsync(_writer, CancellationToken.None);
 
     void Break()
     {

@@ -1,3 +1,5 @@
+using Rosetta.Core.Errors;
+
 namespace Rosetta.Postgres.Wire;
 
 /// <summary>Anything that goes wrong on a PostgreSQL connection of ours: see the two derived types.</summary>
@@ -10,13 +12,15 @@ public abstract class PgException(string message, Exception? cause) : Exception(
 public sealed class PgConnectionException(string message, Exception? cause = null) : PgException(message, cause);
 
 /// <summary>The server answered a request with an error. The connection stays usable unless <see cref="IsFatal"/>.</summary>
-public sealed class PgServerException(PgServerMessage error, Exception? cause = null) : PgException(Describe(error), cause)
+public sealed class PgServerException(PgServerMessage error, Exception? cause = null) : PgException(Describe(error), cause), ISqlStateError
 {
     /// <summary>All fields of the server's message.</summary>
     public PgServerMessage Error { get; } = error;
 
     /// <summary>Five characters, see appendix A of PostgreSQL's manual.</summary>
     public string SqlState => Error.SqlState;
+
+    string? ISqlStateError.SqlState => Error.SqlState;
 
     /// <summary>True if the server closed the connection with this message (FATAL, PANIC).</summary>
     public bool IsFatal => Error.Severity is "FATAL" or "PANIC";
