@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Net.Sockets;
 
 namespace Rosetta.Postgres.Wire;
 
@@ -144,7 +145,14 @@ public sealed partial class PgConnection
     {
         if (IsBroken || IsEncrypted || Endpoint.IsUnixSocket)
             return;
-        _transport.WaitForBytes(bytes, longest);
+        try
+        {
+            _transport.WaitForBytes(bytes, longest);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // Closed meanwhile: the read that follows says so.
+        }
     }
 
     internal ValueTask FlushAsync(WireWriter writer, CancellationToken cancellationToken) =>
