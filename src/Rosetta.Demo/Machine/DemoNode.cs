@@ -7,7 +7,7 @@ namespace Rosetta.Demo.Machine;
 sealed class DemoNode(DemoPorts ports, string configDatabaseUrl, DemoFolder folder) : IAsyncDisposable
 {
     static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(90);
-    static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(30);
+    static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(60);
 
     readonly string _secretKey = Convert.ToHexStringLower(Guid.NewGuid().ToByteArray());
     ChildProcess? _process;
@@ -34,8 +34,9 @@ sealed class DemoNode(DemoPorts ports, string configDatabaseUrl, DemoFolder fold
             {
                 ["CONFIG_DATABASE_URL"] = configDatabaseUrl,
                 ["SECRET_KEY"] = _secretKey,
-                ["ROSETTA__API__PORT"] = $"{ports.Api}",
-                ["ROSETTA__API__HEALTHPORT"] = $"{ports.Health}",
+                ["ROSETTA__LISTEN__APIPORT"] = $"{ports.Api}",
+                ["ROSETTA__LISTEN__HEALTHPORT"] = $"{ports.Health}",
+                ["ROSETTA_DATA_DIR"] = folder.Path,
                 ["ROSETTA__CLUSTER__PORT"] = $"{ports.Remoting}",
                 // What the user has set for a node of his own is not for this one.
                 ["ROSETTA_API_KEYS"] = null,
