@@ -15,7 +15,8 @@ public sealed class PipelineStatusRepository(ConfigDatabase database)
             {
                 using var results = await connection.QueryMultipleAsync(new CommandDefinition(
                     """
-                    SELECT pipeline_id, state, node, since, restarts, last_error, remedy, slot, received_lsn, confirmed_lsn, wal_retained_bytes, updated_at
+                    SELECT pipeline_id, state, node, since, restarts, last_error, remedy, slot, received_lsn, confirmed_lsn, wal_retained_bytes,
+                        clock_timestamp() - updated_at AS age
                     FROM pipeline_runtime WHERE pipeline_id = ANY (@ids);
                     SELECT pipeline_id, destination_id, health_status, lane, wal_size, lag_bytes, lag_seconds, applied_lsn, last_success_time, last_error, remedy
                     FROM pipeline_metadata WHERE pipeline_id = ANY (@ids);

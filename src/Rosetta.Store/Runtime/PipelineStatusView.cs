@@ -31,8 +31,8 @@ public sealed record RuntimeView
 
     public long? WalRetainedBytes { get; init; }
 
-    /// <summary>When the report came; an old one means that no node runs the pipeline at the moment.</summary>
-    public DateTime UpdatedAt { get; init; }
+    /// <summary>Since when it was reported, by the database's clock. A large one means that no node runs the pipeline at the moment.</summary>
+    public TimeSpan Age { get; init; }
 }
 
 public sealed record DestinationView

@@ -1,0 +1,59 @@
+using System.Buffers;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Net.Http.Headers;
+using Rosetta.Api.Problems;
+
+namespace Rosetta.Api.Bodies;
+
+/// <summary>Reads a request's JSON: 415 for another content type, 413 above the limit, 400 for what is no JSON.</summary>
+static class BodyReader
+{
+    /// <summary>1 MB. A body holds settings, not data.</summary>
+    public const int Limit = 1024 * 1024;
+
+    static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 32 };
+
+    /// <returns>Null when there is no body at all.</returns>
+    /// <exception cref="RequestProblemException">It cannot be read as JSON.</exception>
+    public static async Task<JsonDocument?> ReadAsync(HttpRequest request)
+    {
+        var body = await ReadBytesAsync(request).ConfigureAwait(false);
+        if (body.Length == 0) return null;
+        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
+            || !(type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type.Suffix.Equals("json", StringComparison.OrdinalIgnoreCase))
+            || (type.Charset.HasValue && !type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)))
+        {
+            throw new RequestProblemException(StatusCodes.Status415UnsupportedMediaType, "The body must be sent as UTF-8 with Content-Type: application/json.");
+        }
+
+        try
+        {
+            return JsonDocument.Parse(body, Strict);
+        }
+        catch (JsonException e)
+        {
+            throw new RequestProblemException(
+                StatusCodes.Status400BadRequest,
+                e.LineNumber is { } line
+                    ? $"The body is not valid JSON: something is wrong at line {line + 1}, byte {e.BytePositionInLine + 1}."
+                    : "The body is not valid JSON: a field occurs twice, or it is nested too deeply.");
+        }
+    }
+
+    static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request)
+    {
+        if (request.ContentLength > Limit) throw TooLarge();
+        var bytes = new ArrayBufferWriter<byte>((int)Math.Max(request.ContentLength ?? 0, 512));
+        while (true)
+        {
+            var read = await request.Body.ReadAsync(bytes.GetMemory(4096), request.HttpContext.RequestAborted).ConfigureAwait(false);
+            if (read == 0) return bytes.WrittenMemory;
+            bytes.Advance(read);
+            if (bytes.WrittenCount > Limit) throw TooLarge();
+        }
+    }
+
+    static RequestProblemException TooLarge() =>
+        new(StatusCodes.Status413PayloadTooLarge, $"The body is larger than {Limit} bytes.");
+}

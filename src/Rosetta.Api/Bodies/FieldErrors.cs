@@ -1,0 +1,32 @@
+using Microsoft.AspNetCore.Http;
+using Rosetta.Api.Problems;
+
+namespace Rosetta.Api.Bodies;
+
+/// <summary>What is wrong with a body, by field (<c>table_syncs[0].table_name</c>); all of it, not only the first.</summary>
+sealed class FieldErrors
+{
+    readonly Dictionary<string, List<string>> _messages = new(StringComparer.Ordinal);
+
+    public bool Any => _messages.Count > 0;
+
+    public bool Has(string field) => _messages.ContainsKey(field);
+
+    public void Add(string field, string message)
+    {
+        if (!_messages.TryGetValue(field, out var messages)) _messages[field] = messages = [];
+        if (!messages.Contains(message)) messages.Add(message);
+    }
+
+    public IReadOnlyDictionary<string, string[]> ToDictionary() => _messages.ToDictionary(m => m.Key, m => m.Value.ToArray());
+
+    /// <param name="part">What the fields are of: body or query.</param>
+    /// <exception cref="RequestProblemException">422 with all of them.</exception>
+    public void ThrowIfAny(string part)
+    {
+        if (Any)
+            throw new RequestProblemException(StatusCodes.Status422UnprocessableEntity, $"The {part} is not acceptable: {Summary}.", ToDictionary());
+    }
+
+    string Summary => string.Join("; ", _messages.Take(5).Select(m => $"{m.Key}: {m.Value[0]}")) + (_messages.Count > 5 ? "; ..." : "");
+}

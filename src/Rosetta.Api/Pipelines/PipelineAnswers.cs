@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using Rosetta.Core.Positions;
+
+namespace Rosetta.Api.Pipelines;
+
+/// <summary>A pipeline in answers.</summary>
+/// <param name="Status">What is asked for: START or PAUSE.</param>
+/// <param name="Runtime">What is.</param>
+public sealed record PipelineAnswer(
+    long Id, string Name, long SourceId, string Status, RuntimeAnswer Runtime, IReadOnlyList<PipelineDestinationAnswer> Destinations);
+
+/// <summary>What a pipeline does. Before the first start: STOPPED, and nulls.</summary>
+/// <param name="State">STOPPED, STOPPING, STARTING, ERROR, RETRYING, SNAPSHOTTING, DEGRADED or RUNNING.</param>
+/// <param name="Node">Akka address of the node that runs it.</param>
+/// <param name="Since">When it entered the state.</param>
+/// <param name="Remedy">What to do about the error; null when fine.</param>
+/// <param name="WalRetainedBytes">WAL that its slot holds at the source.</param>
+public sealed record RuntimeAnswer(
+    string State,
+    string? Node = null,
+    DateTime? Since = null,
+    int? Restarts = null,
+    string? LastError = null,
+    string? Remedy = null,
+    string? Slot = null,
+    Lsn? ReceivedLsn = null,
+    Lsn? ConfirmedLsn = null,
+    long? WalRetainedBytes = null);
+
+/// <summary>A destination of a pipeline in answers.</summary>
+/// <param name="HealthStatus">HEALTHY, SNAPSHOTTING, LAGGING, RETRYING, SPILLING, RECOVERING, ERROR or PAUSED.</param>
+/// <param name="Lane">Where it gets its changes from: ATTACHED, DETACHED, CATCHING_UP, SPILLING or DRAINING.</param>
+/// <param name="AppliedLsn">
+/// Exclusive: every change with a smaller commit LSN, of every table in STREAMING or INSERT_ONLY, is durable there. Null until the first snapshot is complete.
+/// </param>
+/// <param name="LagSeconds">0 when nothing is outstanding.</param>
+/// <param name="WalSize">WAL that the slot holds at the source, in bytes.</param>
+public sealed record PipelineDestinationAnswer(
+    long DestinationId,
+    string Name,
+    string Type,
+    string HealthStatus,
+    string Lane,
+    Lsn? AppliedLsn,
+    long? LagBytes,
+    double? LagSeconds,
+    long? WalSize,
+    long DlqCount,
+    DateTime? LastSuccessTime,
+    string? LastError,
+    string? Remedy,
+    ImmutableArray<TableAnswer> Tables);
+
+/// <summary>A table at a destination in answers.</summary>
+/// <param name="State">PENDING, SNAPSHOTTING, CATCHING_UP, STREAMING, INSERT_ONLY, RESYNCING, PAUSED, PARKED, ERROR or EXCLUDED.</param>
+public sealed record TableAnswer(
+    string Table,
+    string? Target,
+    string State,
+    long SnapshotRows,
+    long? SnapshotRowsEstimated,
+    long RowsInserted,
+    long RowsUpdated,
+    long RowsDeleted,
+    string? Error,
+    string? Remedy);
+
+/// <summary>The choice of tables of a destination, as PUT takes it.</summary>
+public sealed record TableSyncsAnswer(IReadOnlyList<TableSyncBody> TableSyncs);

@@ -1,0 +1,77 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Rosetta.Api.Access;
+using Rosetta.Api.Bodies;
+using Rosetta.Api.Documents;
+using Rosetta.Api.Problems;
+using Rosetta.Store;
+using Rosetta.Store.Pipelines;
+
+namespace Rosetta.Api.Pipelines;
+
+/// <summary><c>/pipelines/{id}/destinations</c>: where a pipeline's changes go, and which tables.</summary>
+static class PipelineDestinationEndpoints
+{
+    public static void MapPipelineDestinations(this RouteGroupBuilder api)
+    {
+        var destinations = api.MapGroup("/pipelines/{id:long}/destinations").WithTags("Pipeline destinations");
+
+        destinations.MapPost("/", AttachAsync)
+            .Describe("Attach a destination", "Also while the pipeline runs: it gets its own snapshot and joins.")
+            .Takes<AttachDestination>().Gives<PipelineAnswer>(StatusCodes.Status201Created).Refuses(404, 409);
+
+        destinations.MapDelete("/{destinationId:long}", async (long id, long destinationId, ConfigStore store, CancellationToken cancellationToken) =>
+                (await store.PipelineDestinations.DetachAsync(id, destinationId, cancellationToken)).Answer(_ => TypedResults.NoContent()))
+            .Describe("Detach a destination", "The slot no longer waits for it. Its tables stay as they are.").GivesNothing().Refuses(404, 409);
+
+        destinations.MapGet("/{destinationId:long}/metadata", async (long id, long destinationId, ConfigStore store, CancellationToken cancellationToken) =>
+            {
+                if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
+                var answer = await PipelineReader.ReadAsync(store, pipeline, cancellationToken);
+                return answer.Destinations.FirstOrDefault(d => d.DestinationId == destinationId) is { } destination
+                    ? TypedResults.Ok(destination)
+                    : PipelineReader.NoDestination(id, destinationId);
+            })
+            .Describe("Show how a destination of a pipeline is").Gives<PipelineDestinationAnswer>().Refuses(404);
+
+        destinations.MapGet("/{destinationId:long}/tables", async (long id, long destinationId, ConfigStore store, CancellationToken cancellationToken) =>
+                await store.Pipelines.FindAsync(id, cancellationToken) is { } pipeline ? Tables(pipeline, destinationId) : PipelineReader.NoPipeline(id))
+            .Describe("Show the choice of tables").Gives<TableSyncsAnswer>().Refuses(404);
+
+        destinations.MapPut("/{destinationId:long}/tables", ReplaceAsync)
+            .Describe("Replace the choice of tables", "An empty list means every user table. The pipeline must be paused.")
+            .Takes<ReplaceTableSyncs>().Gives<TableSyncsAnswer>().Refuses(404, 409);
+
+        destinations.MapPost("/{destinationId:long}/tables/{table}/resync", PipelineRequests.ResyncTableAsync)
+            .Describe("Copy a table again", "The table is schema.table, percent-encoded. What it has at the destination is replaced.")
+            .HasPath("table", "schema.table").NeedsRole(ApiRole.Operator)
+            .Gives<TableAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
+    }
+
+    static async Task<IResult> AttachAsync(long id, Body<AttachDestination> body, ConfigStore store, CancellationToken cancellationToken)
+    {
+        if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
+        var syncs = TableSyncChecks.ToStore(body.Value.TableSyncs);
+        await TableSyncChecks.CheckColumnsAsync(pipeline.Source, syncs, cancellationToken);
+        var snapshot = body.Value.Snapshot == "none" ? SnapshotChoice.None : SnapshotChoice.Initial;
+        return await (await store.PipelineDestinations.AttachAsync(id, body.Value.DestinationId, snapshot, syncs, cancellationToken)).AnswerAsync(
+            store, answer => TypedResults.Created($"/api/v1/pipelines/{id}/destinations/{body.Value.DestinationId}/metadata", answer), cancellationToken,
+            "destination_id");
+    }
+
+    static async Task<IResult> ReplaceAsync(
+        long id, long destinationId, Body<ReplaceTableSyncs> body, ConfigStore store, CancellationToken cancellationToken)
+    {
+        if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
+        var syncs = TableSyncChecks.ToStore(body.Value.TableSyncs);
+        await TableSyncChecks.CheckColumnsAsync(pipeline.Source, syncs, cancellationToken);
+        return (await store.PipelineDestinations.ReplaceTableSyncsAsync(id, destinationId, syncs, cancellationToken)).Answer(
+            saved => Tables(saved, destinationId));
+    }
+
+    static IResult Tables(PipelineDefinition pipeline, long destinationId) =>
+        pipeline.Destinations.FirstOrDefault(d => d.Destination.Id == destinationId) is { } attached
+            ? TypedResults.Ok(new TableSyncsAnswer([.. attached.TableSyncs.Select(TableSyncChecks.ToBody)]))
+            : PipelineReader.NoDestination(pipeline.Id, destinationId);
+}

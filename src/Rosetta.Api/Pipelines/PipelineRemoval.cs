@@ -1,0 +1,80 @@
+using Microsoft.AspNetCore.Http;
+using Rosetta.Api.Bodies;
+using Rosetta.Api.Problems;
+using Rosetta.Api.Sources;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Pipelines;
+using Rosetta.Postgres.Source;
+using Rosetta.Store;
+using Rosetta.Store.Monitoring;
+using Rosetta.Store.Pipelines;
+using Rosetta.Store.Runtime;
+
+namespace Rosetta.Api.Pipelines;
+
+/// <summary>Deletes a pipeline: shuts its incarnations out, drops what it has at the source, then its rows.</summary>
+static class PipelineRemoval
+{
+    public static async Task<IResult> RemoveAsync(long id, HttpContext context, ConfigStore store, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var force = ReadForce(context.Request);
+        if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
+        if (pipeline.Status == PipelineStatus.Start)
+            return Problem.Conflict($"Pipeline '{pipeline.Name}' is started. Pause it before deleting it (POST /api/v1/pipelines/{id}/pause).");
+
+        if (await store.SlotRecords.FindAsync(id, cancellationToken) is { } slot)
+        {
+            // Whoever may still be draining it is shut out: nothing is acknowledged or reported any more.
+            await store.Epochs.IssueAsync(id, "deleted through the API", cancellationToken);
+            if (await DropAsync(store, pipeline, slot, time, cancellationToken) is { } failure)
+            {
+                if (!force)
+                {
+                    return Problem.Away(
+                        $"{failure} The slot '{slot.SlotName}' would be left there and hold WAL. Try again, or delete with ?force=true and drop it by hand.");
+                }
+
+                await store.Notifications.RaiseAsync(Left(pipeline, slot, failure), cancellationToken);
+            }
+        }
+
+        return (await store.Pipelines.DeleteAsync(id, cancellationToken)).Answer(_ => TypedResults.NoContent());
+    }
+
+    /// <summary>Null when the source has nothing of the pipeline any more, otherwise why not.</summary>
+    static async Task<string?> DropAsync(
+        ConfigStore store, PipelineDefinition pipeline, SlotRecord slot, TimeProvider time, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SourceAccess.RunAsync(
+                pipeline.Source,
+                async (database, token) =>
+                {
+                    if (await SlotRemoval.RemoveAsync(database, slot.SlotName, slot.SystemIdentifier, time, token) is { } failure) return failure;
+                    await new Publications(database, pipeline.Source.PublicationName, store.Installation.Uuid).DropOwnAsync(pipeline.Id, token);
+                    return null;
+                },
+                cancellationToken);
+        }
+        catch (Exception e) when (e is RequestProblemException or FaultException)
+        {
+            return e.Message;
+        }
+    }
+
+    static NewNotification Left(PipelineDefinition pipeline, SlotRecord slot, string failure) => new(
+        NotificationSeverity.Warning, $"slot-left:{pipeline.Source.Id}:{slot.SlotName}",
+        $"Pipeline '{pipeline.Name}' was deleted and its slot '{slot.SlotName}' at source '{pipeline.Source.Name}' could not be dropped: {failure}",
+        $"At the source: SELECT pg_drop_replication_slot('{slot.SlotName}');");
+
+    static bool ReadForce(HttpRequest request)
+    {
+        if (!request.Query.TryGetValue("force", out var value)) return false;
+        if (bool.TryParse(value, out var force)) return force;
+        var errors = new FieldErrors();
+        errors.Add("force", "must be true or false");
+        errors.ThrowIfAny("query");
+        return false;
+    }
+}

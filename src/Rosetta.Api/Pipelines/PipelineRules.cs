@@ -1,0 +1,68 @@
+using FluentValidation;
+using Rosetta.Api.Sources;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Api.Pipelines;
+
+sealed class CreatePipelineValidator : AbstractValidator<CreatePipeline>
+{
+    public CreatePipelineValidator() => RuleFor(p => p.Name).IsName();
+}
+
+sealed class ChangePipelineValidator : AbstractValidator<ChangePipeline>
+{
+    public ChangePipelineValidator() => RuleFor(p => p.Name).IsName();
+}
+
+sealed class AttachDestinationValidator : AbstractValidator<AttachDestination>
+{
+    public AttachDestinationValidator()
+    {
+        RuleFor(a => a.Snapshot).Must(s => s is "initial" or "none").WithMessage("must be initial or none");
+        RuleForEach(a => a.TableSyncs).SetValidator(new TableSyncValidator());
+        RuleFor(a => a.TableSyncs).Must(TableSyncValidator.AreDistinct).WithMessage(TableSyncValidator.NamedTwice);
+    }
+}
+
+sealed class ReplaceTableSyncsValidator : AbstractValidator<ReplaceTableSyncs>
+{
+    public ReplaceTableSyncsValidator()
+    {
+        RuleForEach(r => r.TableSyncs).SetValidator(new TableSyncValidator());
+        RuleFor(r => r.TableSyncs).Must(TableSyncValidator.AreDistinct).WithMessage(TableSyncValidator.NamedTwice);
+    }
+}
+
+sealed class TableSyncValidator : AbstractValidator<TableSyncBody>
+{
+    public const string NamedTwice = "names a table twice";
+
+    const string NameForm = "must be schema.table, or a pattern with *; a part that contains . \" or * is written in double quotes";
+
+    public TableSyncValidator()
+    {
+        RuleFor(t => t.TableName).Must(IsTableOrPattern).WithMessage(NameForm);
+        RuleFor(t => t.TableNameTarget).Must((sync, target) => target is null || IsTarget(sync, target))
+            .WithMessage("must be schema.table or table; for a pattern: schema.*");
+        RuleFor(t => t.Columns).Must(c => c is null || (c.Count > 0 && c.All(n => n.Length > 0) && c.Distinct().Count() == c.Count))
+            .WithMessage("must be null (all columns) or a list of different column names");
+        RuleFor(t => t.Columns).Must((sync, columns) => columns is null || !TablePattern.IsPattern(sync.TableName))
+            .WithMessage("can be given for a single table only, not for a pattern");
+        RuleFor(t => t.FilterSql).Null().WithMessage("filters are not available in this version; leave it out");
+        RuleFor(t => t.CustomSql).Null().WithMessage("custom SQL is not available in this version; leave it out");
+    }
+
+    public static bool AreDistinct(IReadOnlyList<TableSyncBody>? syncs) =>
+        syncs is null || syncs.Select(s => Canonical(s.TableName)).Distinct(StringComparer.Ordinal).Count() == syncs.Count;
+
+    /// <summary>The plain form of a table's name, so that <c>orders</c>, <c>public.orders</c> and <c>"public"."orders"</c> are one.</summary>
+    public static string Canonical(string name) =>
+        !TablePattern.IsPattern(name) && TableName.TryParse(name, out var table) ? table.ToString() : name;
+
+    static bool IsTableOrPattern(string name) =>
+        name.Length <= 400 && (TablePattern.IsPattern(name) ? TablePattern.TryParse(name, out _) : TableName.TryParse(name, out _));
+
+    static bool IsTarget(TableSyncBody sync, string target) => TablePattern.IsPattern(sync.TableName)
+        ? target.EndsWith(".*", StringComparison.Ordinal) && TableName.TryParse(target[..^2] + ".x", out _)
+        : !TablePattern.IsPattern(target) && TableName.TryParse(target, out _);
+}
