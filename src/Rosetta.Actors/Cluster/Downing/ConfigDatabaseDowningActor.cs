@@ -75,12 +75,12 @@ public sealed class ConfigDatabaseDowningActor : ReceiveActor, IWithTimers
         {
             since = _time.GetTimestamp();
             _log.Warning("ConfigDatabaseDowning: [{Member}] is unreachable; the config database is asked in {StableAfter} unless it comes back",
-                member.UniqueAddress, _membership.Timings.StableAfter);
+                NodeKey.Of(member.UniqueAddress), _membership.Timings.StableAfter);
         }
         else if (unreachable is false)
         {
             if (since is not null)
-                _log.Info("ConfigDatabaseDowning: [{Member}] is reachable again", member.UniqueAddress);
+                _log.Info("ConfigDatabaseDowning: [{Member}] is reachable again", NodeKey.Of(member.UniqueAddress));
             since = null;
         }
         _members = _members.SetItem(member.UniqueAddress, new Tracked(member, since));

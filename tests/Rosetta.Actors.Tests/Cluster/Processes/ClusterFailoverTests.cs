@@ -114,4 +114,41 @@ public sealed class ClusterFailoverTests(ConfigDatabase config, ITestOutputHelpe
         await Wait.UntilAsync(() => RunningOn(oldest).Count == Entities, "all entities on the side that stayed", Patience);
         Assert.False(oldest.Process.HasExited);
     }
+
+    [Fact]
+    public async Task Should_keep_a_node_that_froze_for_a_moment_only()
+    {
+        var nodes = await StartTwoAsync();
+        // Nothing is left to be balanced, so that any change would be a take-over.
+        await Wait.UntilAsync(() => nodes.All(node => RunningOn(node).Count == Entities / nodes.Count), "an even share", Patience);
+        var before = Events.Count;
+        nodes[0].Process.Freeze();
+        await nodes[1].Process.WaitForLineAsync("is unreachable; the config database is asked", Patience);
+        nodes[0].Process.Thaw();
+
+        await nodes[1].Process.WaitForLineAsync("is reachable again", Patience);
+        await Wait.UntilAsync(() => nodes.All(node => node.View!.Members.Count(m => m.Reachable) == 2), "both to see each other", Patience);
+        Assert.Equal(before, Events.Count);
+        Assert.All(nodes, node => Assert.False(node.Process.HasExited));
+    }
+
+    [Fact]
+    public async Task Should_let_a_killed_node_back_in_at_the_same_port_while_it_still_counts_as_a_member()
+    {
+        var port = new Dictionary<string, string?> { ["NODE_PORT"] = $"{FreePorts.Next()}" };
+        var first = Start("n1");
+        await first.WaitForMemberAsync();
+        var second = Start("n2", port);
+        await second.WaitForMemberAsync();
+        await AssertSharedAsync([first, second]);
+        await second.Process.KillAsync();
+
+        var third = Start("n3", port);
+
+        await third.WaitForMemberAsync();
+        await Wait.UntilAsync(
+            () => RunningOn(first).Union(RunningOn(third)).Count() == Entities && first.View!.Members.Count(m => m.Reachable) == 2,
+            "all entities on the two", Patience);
+        Assert.False(first.Process.HasExited);
+    }
 }
