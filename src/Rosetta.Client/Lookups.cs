@@ -10,10 +10,10 @@ public static class Lookups
 
     /// <summary>The id of the item of a collection (<c>pipelines</c>, <c>sources</c>, <c>destinations</c>) with this id or name.</summary>
     /// <exception cref="ApiException">There is none of that name.</exception>
-    public static async Task<int> IdAsync(
+    public static async Task<long> IdAsync(
         this ApiClient api, string collection, string idOrName, CancellationToken cancellationToken = default)
     {
-        if (int.TryParse(idOrName, NumberStyles.None, CultureInfo.InvariantCulture, out var id))
+        if (long.TryParse(idOrName, NumberStyles.None, CultureInfo.InvariantCulture, out var id))
             return id;
         for (var offset = 0; ; offset += PageSize)
         {
@@ -29,5 +29,5 @@ public static class Lookups
     /// <summary>The name of a table as it stands in a URL.</summary>
     public static string Escape(string table) => Uri.EscapeDataString(table);
 
-    sealed record Named(int Id, string Name);
+    sealed record Named(long Id, string Name);
 }

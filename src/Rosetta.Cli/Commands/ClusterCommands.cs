@@ -38,7 +38,7 @@ static class ClusterCommands
         var reachability = member.Reachable is false ? "unreachable" : "";
         var leads = member.Address == leader ? " [leader]" : "";
         var roles = string.Join(", ", member.Roles ?? []);
-        return $"{member.AkkaAddress ?? member.Address} | [{roles}] | {member.Status.ToLowerInvariant()} | {reachability} | {member.Version}{leads} | pipelines: {member.PipelineCount}";
+        return $"{member.Node ?? member.Address} | [{roles}] | {member.Status.ToLowerInvariant()} | {reachability} | {member.Version}{leads} | pipelines: {member.PipelineCount}";
     }
 
     static async Task MoveAsync(Invocation i, Argument<string> argument, string verb)

@@ -31,7 +31,7 @@ static class PipelineCommands
         DeleteVerb(),
         Verb.Create("watch", "Shows it as it changes, until Ctrl-C", WatchCommand.RunAsync, PipelineArgument));
 
-    internal static Task<int> PipelineIdAsync(Invocation i) => i.IdAsync(Collection, PipelineArgument);
+    internal static Task<long> PipelineIdAsync(Invocation i) => i.IdAsync(Collection, PipelineArgument);
 
     static async Task<string> PathAsync(Invocation i, string rest = "") => $"pipelines/{await PipelineIdAsync(i)}{rest}";
 
@@ -53,7 +53,7 @@ static class PipelineCommands
             {
                 // Every name is looked up before anything is made.
                 var sourceId = await i.IdAsync("sources", i.Value(source)!);
-                var ids = new List<int>();
+                var ids = new List<long>();
                 foreach (var destination in i.Value(destinations) ?? [])
                     ids.Add(await i.IdAsync("destinations", destination));
                 var answer = await i.PostAsync(Collection, new NewPipeline(i.Value(name)!, sourceId));
@@ -100,7 +100,7 @@ static class PipelineCommands
             async i =>
             {
                 var path = await PathAsync(i, "/resync");
-                var ids = new List<int>();
+                var ids = new List<long>();
                 foreach (var destination in i.Value(destinations) ?? [])
                     ids.Add(await i.IdAsync("destinations", destination));
                 i.Confirm($"Empty the tables of {i.Value(PipelineArgument)} at {(ids.Count == 0 ? "every destination" : $"{ids.Count} destinations")} and copy them again?");

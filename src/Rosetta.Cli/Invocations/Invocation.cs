@@ -43,9 +43,9 @@ sealed class Invocation : IDisposable
     public T Value<T>(Argument<T> argument) => _result.GetRequiredValue(argument);
 
     /// <summary>The id behind an id or a name.</summary>
-    public Task<int> IdAsync(string collection, Argument<string> argument) => IdAsync(collection, Value(argument));
+    public Task<long> IdAsync(string collection, Argument<string> argument) => IdAsync(collection, Value(argument));
 
-    public Task<int> IdAsync(string collection, string idOrName) => Api.IdAsync(collection, idOrName, Cancelled);
+    public Task<long> IdAsync(string collection, string idOrName) => Api.IdAsync(collection, idOrName, Cancelled);
 
     public Task<ApiAnswer> GetAsync(string path) => Api.GetAsync(path, Cancelled);
 

@@ -11,7 +11,7 @@ public sealed class RowRates(TimeProvider? time = null)
     static readonly TimeSpan Window = TimeSpan.FromSeconds(5);
 
     readonly TimeProvider _time = time ?? TimeProvider.System;
-    readonly Dictionary<int, Queue<(long At, long Rows)>> _seen = [];
+    readonly Dictionary<long, Queue<(long At, long Rows)>> _seen = [];
 
     /// <summary>Takes note of an answer.</summary>
     public void Observe(Pipeline pipeline)
@@ -32,7 +32,7 @@ public sealed class RowRates(TimeProvider? time = null)
     }
 
     /// <summary>Rows per second, copied and changed ones; 0 until two answers were seen.</summary>
-    public double Of(int destinationId)
+    public double Of(long destinationId)
     {
         if (!_seen.TryGetValue(destinationId, out var samples) || samples.Count < 2)
             return 0;

@@ -7,10 +7,10 @@ public sealed record ClusterView(IReadOnlyList<ClusterMember> Members, string? L
 
 /// <summary>A node of the cluster.</summary>
 /// <param name="Address"><c>host:port</c>, as leave and down want it.</param>
-/// <param name="AkkaAddress">e.g. <c>akka.tcp://rosetta@127.0.0.1:4053</c>.</param>
+/// <param name="Node">e.g. <c>akka.tcp://rosetta@127.0.0.1:4053</c>.</param>
 /// <param name="Pipelines">The pipelines it runs: their number, or a list of them.</param>
 public sealed record ClusterMember(
-    string Address, string? AkkaAddress, IReadOnlyList<string>? Roles, string Status, bool? Reachable, string? Version, JsonElement? Pipelines)
+    string Address, string? Node, IReadOnlyList<string>? Roles, string Status, bool? Reachable, string? Version, JsonElement? Pipelines)
 {
     public int PipelineCount => Pipelines switch
     {

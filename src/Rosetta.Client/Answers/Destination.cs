@@ -4,4 +4,4 @@ namespace Rosetta.Client.Answers;
 
 /// <summary>A destination as the API shows it: without secrets.</summary>
 /// <param name="Type">POSTGRES, ...; it says what <paramref name="Config"/> holds.</param>
-public sealed record Destination(int Id, string Name, string Type, JsonElement Config);
+public sealed record Destination(long Id, string Name, string Type, JsonElement Config);

@@ -2,7 +2,7 @@ namespace Rosetta.Client.Answers;
 
 /// <summary>A pipeline: what is asked of it (<c>Status</c>: START or PAUSE), and what it does (<c>Runtime</c>).</summary>
 public sealed record Pipeline(
-    int Id, string Name, int SourceId, string Status, PipelineRuntime Runtime, IReadOnlyList<PipelineDestination> Destinations);
+    long Id, string Name, long SourceId, string Status, PipelineRuntime Runtime, IReadOnlyList<PipelineDestination> Destinations);
 
 /// <summary>What a pipeline is doing. Everything but the state is null before the first start.</summary>
 public sealed record PipelineRuntime(
@@ -21,7 +21,7 @@ public sealed record PipelineRuntime(
 /// <param name="AppliedLsn">Exclusive; null until its first snapshot is complete.</param>
 /// <param name="Lane">Where it gets its changes from: ATTACHED, DETACHED, CATCHING_UP, ...</param>
 public sealed record PipelineDestination(
-    int DestinationId,
+    long DestinationId,
     string Name,
     string Type,
     string HealthStatus,

@@ -2,7 +2,7 @@ namespace Rosetta.Client.Answers;
 
 /// <summary>A source as the API shows it: without its password.</summary>
 public sealed record Source(
-    int Id,
+    long Id,
     string Name,
     string PgHost,
     int PgPort,

@@ -1,17 +1,17 @@
 namespace Rosetta.Client.Requests;
 
 /// <summary>Body of <c>POST /pipelines</c>.</summary>
-public sealed record NewPipeline(string Name, int SourceId);
+public sealed record NewPipeline(string Name, long SourceId);
 
 /// <summary>Body of <c>POST /pipelines/{id}/destinations</c>.</summary>
 /// <param name="Snapshot">initial (copy what is there, then follow) or none (changes from now on).</param>
-public sealed record AttachDestination(int DestinationId, string? Snapshot = null, IReadOnlyList<TableSync>? TableSyncs = null);
+public sealed record AttachDestination(long DestinationId, string? Snapshot = null, IReadOnlyList<TableSync>? TableSyncs = null);
 
 /// <summary>Which table, and where to.</summary>
 public sealed record TableSync(string TableName, string? TableNameTarget = null, IReadOnlyList<string>? Columns = null, bool? Enabled = null);
 
 /// <summary>Body of <c>POST /pipelines/{id}/resync</c>; null: every destination.</summary>
-public sealed record Resync(IReadOnlyList<int>? DestinationIds);
+public sealed record Resync(IReadOnlyList<long>? DestinationIds);
 
 /// <summary>Body of <c>POST /sources/{id}/publication</c>: one of the two.</summary>
 public sealed record NewPublication(IReadOnlyList<string>? Tables = null, bool? AllUserTables = null);

@@ -7,11 +7,11 @@ using Rosetta.Demo.Machine;
 namespace Rosetta.Demo.Setup;
 
 /// <summary>The demo's pipeline, made and watched through the REST API and nothing else.</summary>
-sealed class DemoPipeline(ApiClient api, int id)
+sealed class DemoPipeline(ApiClient api, long id)
 {
     static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
 
-    public int Id => id;
+    public long Id => id;
 
     /// <summary>Creates source, destinations and pipeline, and starts it.</summary>
     public static async Task<DemoPipeline> CreateAsync(

@@ -119,7 +119,7 @@ public sealed class CommandTests : IAsyncLifetime
             "GET /api/v1/cluster",
             """
             {"members": [
-              {"address": "127.0.0.1:4053", "akka_address": "akka.tcp://rosetta@127.0.0.1:4053", "roles": ["rosetta"], "status": "up", "reachable": true,
+              {"address": "127.0.0.1:4053", "node": "akka.tcp://rosetta@127.0.0.1:4053", "roles": ["rosetta"], "status": "up", "reachable": true,
                "version": "0.1.0", "pipelines": [1, 2]},
               {"address": "127.0.0.1:4054", "roles": [], "status": "Up", "reachable": false, "version": "0.1.0", "pipelines": []}], "leader": "127.0.0.1:4053"}
             """);
@@ -155,8 +155,8 @@ public sealed class CommandTests : IAsyncLifetime
     [Fact]
     public async Task Should_report_a_node_that_lives_but_is_not_ready()
     {
-        _api.Answer("GET /health/live", "{}").Answer("GET /health/ready", """{"title": "Not ready", "status": 503}""", 503, "application/problem+json");
+        _api.Answer("GET /health/live", "{}").Answer("GET /health/ready", """{"status": "not ready", "checks": [{"name": "cluster", "healthy": false, "detail": "joining"}, {"name": "db", "healthy": true}]}""", 503);
         var run = await RosettaRun.StartAsync(_api.Address, "health");
-        Assert.Equal((1, "live   yes\nready  no\n"), (run.ExitCode, run.Output));
+        Assert.Equal((1, "live   yes\nready  no  cluster: joining\n"), (run.ExitCode, run.Output));
     }
 }
