@@ -1,0 +1,71 @@
+using System.Globalization;
+using System.Text.Json;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination.Fencing;
+
+/// <summary>A table's state with the source columns it was made of, which tell a dropped column from one that only the destination has.</summary>
+/// <param name="Columns">Null when they are not known.</param>
+sealed record StoredTable(DestinationTable Table, IReadOnlyList<string>? Columns);
+
+/// <summary>The SQL of <c>rosetta.tables</c>.</summary>
+static class StoredTables
+{
+    public static async ValueTask<Dictionary<TableName, StoredTable>> LoadAsync(PgConnection connection, PositionRow row, CancellationToken cancellationToken)
+    {
+        var result = await connection.QueryAsync(
+            $"""
+            SELECT source_schema, source_table, target_schema, target_table, since, copied_rows, array_to_json(columns),
+                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy
+              FROM rosetta.tables WHERE {row.KeySql}
+            """, cancellationToken);
+        var tables = new Dictionary<TableName, StoredTable>(result.Rows.Count);
+        for (var i = 0; i < result.Rows.Count; i++)
+        {
+            var source = new TableName(result.RequiredText(i, 0), result.RequiredText(i, 1));
+            var target = new TableName(result.RequiredText(i, 2), result.RequiredText(i, 3));
+            var stop = result.Text(i, 7) is { } commit
+                ? new TableStop(
+                    new Position(Lsn.Parse(commit), result.Int64(i, 8)), result.Text(i, 9), result.Text(i, 10), result.Text(i, 11) ?? "", result.Text(i, 12) ?? "")
+                : null;
+            Lsn? since = result.Text(i, 4) is { } lsn ? Lsn.Parse(lsn) : null;
+            var columns = result.Text(i, 6) is { } json ? JsonSerializer.Deserialize<string[]>(json) : null;
+            tables[source] = new StoredTable(new DestinationTable(source, target, since, stop, result.Int64(i, 5)), columns);
+        }
+
+        return tables;
+    }
+
+    /// <summary>Stores a table that streams from <paramref name="since"/> on; an earlier stop is over.</summary>
+    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns) =>
+        Upsert(row, source, target, "since, copied_rows, columns", $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}",
+            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, stop_commit = NULL, stop_ordinal = NULL, stop_key = NULL, stop_sqlstate = NULL, stop_reason = NULL, stop_remedy = NULL");
+
+    public static string StopSql(PositionRow row, TableName source, TableName target, TableStop stop) =>
+        Upsert(row, source, target, "stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy",
+            $"'{stop.At.Commit}', {stop.At.Ordinal.ToString(CultureInfo.InvariantCulture)}, {Text(stop.Key)}, {Text(stop.SqlState)}, {Text(stop.Reason)}, {Text(stop.Remedy)}",
+            "stop_commit = excluded.stop_commit, stop_ordinal = excluded.stop_ordinal, stop_key = excluded.stop_key, stop_sqlstate = excluded.stop_sqlstate, stop_reason = excluded.stop_reason, stop_remedy = excluded.stop_remedy");
+
+    public static string ColumnsSql(PositionRow row, TableName source, IReadOnlyList<string> columns) =>
+        $"UPDATE rosetta.tables SET columns = {ArraySql(columns)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
+
+    public static string ForgetSql(PositionRow row, TableName source) => $"DELETE FROM rosetta.tables WHERE {row.KeySql} AND {Named(source)}";
+
+    static string Upsert(PositionRow row, TableName source, TableName target, string columns, string values, string set) =>
+        $"""
+        INSERT INTO rosetta.tables (installation, pipeline_id, generation, source_schema, source_table, target_schema, target_table, {columns})
+        VALUES ({row.KeyValuesSql}, {Text(source.Schema)}, {Text(source.Name)}, {Text(target.Schema)}, {Text(target.Name)}, {values})
+        ON CONFLICT (installation, pipeline_id, generation, source_schema, source_table)
+        DO UPDATE SET target_schema = excluded.target_schema, target_table = excluded.target_table, {set}, updated_at = now()
+        """;
+
+    static string Named(TableName source) => $"source_schema = {Text(source.Schema)} AND source_table = {Text(source.Name)}";
+
+    // A literal cannot hold U+0000; a server's message has none, and a key in text form neither.
+    static string Text(string? text) => text is null ? "NULL" : SqlIdentifier.Literal(text.Replace("\0", "", StringComparison.Ordinal));
+
+    static string ArraySql(IReadOnlyList<string> values) => $"ARRAY[{string.Join(", ", values.Select(Text))}]::text[]";
+}

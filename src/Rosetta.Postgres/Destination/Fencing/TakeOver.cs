@@ -1,0 +1,69 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination.Fencing;
+
+/// <summary>
+/// Shutting out older incarnations of a pipeline at a destination. Their sessions are ended before and after the epoch is raised: before, so that
+/// one that hangs in a transaction does not keep the row locked; after, for one that came in between and would hold locks of rows. The position is
+/// what the statement that raises the epoch returns: it waits for a commit under way, which a plain SELECT would not see.
+/// </summary>
+static partial class TakeOver
+{
+    const int TerminationSeconds = 30;
+
+    /// <returns>The position stored at the destination.</returns>
+    /// <exception cref="FencedException">A newer epoch is there.</exception>
+    public static async ValueTask<Lsn> RunAsync(
+        PgConnection connection, DestinationOpening opening, PositionRow row, ILogger logger, CancellationToken cancellationToken)
+    {
+        await EndOlderAsync(connection, opening, logger, cancellationToken);
+        var taken = await connection.QueryAsync(row.TakeSql, cancellationToken);
+        if (taken.Rows.Count == 0)
+            throw new FencedException(connection.Endpoint.ToString(), opening.Epoch);
+        await EndOlderAsync(connection, opening, logger, cancellationToken);
+        row.Ctid = taken.RequiredText(0, 1);
+        return Lsn.Parse(taken.RequiredText(0, 0));
+    }
+
+    // Same epoch: connections that this incarnation has given up and that the server has not noticed yet.
+    static async ValueTask EndOlderAsync(PgConnection connection, DestinationOpening opening, ILogger logger, CancellationToken cancellationToken)
+    {
+        var prefix = SessionName.Prefix(opening);
+        var found = await connection.QueryAsync(
+            $"""
+            SELECT pid, application_name FROM pg_catalog.pg_stat_activity
+             WHERE starts_with(application_name, {SqlIdentifier.Literal(prefix)}) AND pid <> pg_catalog.pg_backend_pid() AND datname = pg_catalog.current_database()
+            """, cancellationToken);
+        for (var i = 0; i < found.Rows.Count; i++)
+        {
+            var name = found.RequiredText(i, 1);
+            if (!long.TryParse(name.AsSpan(prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var epoch) || epoch > opening.Epoch)
+                continue;
+            var pid = (int)found.Int64(i, 0);
+            try
+            {
+                var ended = await connection.QueryAsync(
+                    string.Create(CultureInfo.InvariantCulture, $"SELECT pg_catalog.pg_terminate_backend({pid}, {TerminationSeconds * 1000})"), cancellationToken);
+                var gone = ended.Text(0, 0) == "t";
+                LogEnded(logger, name, pid, gone);
+            }
+            catch (PgServerException e) when (e.SqlState == "42501")
+            {
+                // Another user's session; the epoch still shuts it out, only not its row locks.
+                LogNotPermitted(logger, name, pid);
+            }
+        }
+    }
+
+    [LoggerMessage(EventId = 2201, Level = LogLevel.Information, Message = "Ended older session {Name} (process {Pid}) at the destination: {Ended}")]
+    static partial void LogEnded(ILogger logger, string name, int pid, bool ended);
+
+    [LoggerMessage(EventId = 2202, Level = LogLevel.Warning, Message = "Older session {Name} (process {Pid}) at the destination belongs to another user and cannot be ended; grant pg_signal_backend if its locks get in the way")]
+    static partial void LogNotPermitted(ILogger logger, string name, int pid);
+}

@@ -1,0 +1,110 @@
+using Rosetta.Core.Changes;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Fold;
+using Rosetta.Postgres.Destination.Statements;
+using Rosetta.Postgres.Destination.Targets;
+
+namespace Rosetta.Postgres.Destination.Plans;
+
+/// <summary>How one relation's changes get into its table: columns, key, mode, statements, and the fold of the run under way.</summary>
+sealed class TablePlan : IDisposable
+{
+    TablePlan(Relation relation, TableName source, TargetTable target, IReadOnlyList<BoundColumn> columns, int[] key, bool keyIsPrimary, RowSource rows)
+    {
+        Relation = relation;
+        Source = source;
+        Target = target;
+        Columns = columns;
+        Key = key;
+        KeyIsPrimary = keyIsPrimary;
+        Shapes = new RowShapes(relation.Columns.Count);
+        Bound = new BoundColumn?[relation.Columns.Count];
+        foreach (var column in columns)
+            Bound[column.RelationIndex] = column;
+        var identity = Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].IsKey).ToArray();
+        Fold = new TableFold(rows, Shapes, key, identity);
+        Statements = new TableStatements(this);
+        // A column whose type is not known to have a binary form is looked at before rows are encoded.
+        WatchesText = columns.Any(c => relation.Columns[c.RelationIndex].TypeOid >= 10000 || relation.Columns[c.RelationIndex].TypeOid == AclItem);
+    }
+
+    const uint AclItem = 1033;
+
+    /// <summary>The relation as the stream describes it; replaced by an equal one after a reconnection.</summary>
+    public Relation Relation { get; set; }
+
+    public TableName Source { get; }
+
+    public TargetTable Target { get; }
+
+    /// <summary>The columns that are written, in the relation's order.</summary>
+    public IReadOnlyList<BoundColumn> Columns { get; }
+
+    /// <summary>The same by position in the relation; null for a column that is not wanted.</summary>
+    public BoundColumn?[] Bound { get; }
+
+    /// <summary>Positions of the key columns in the relation, ascending; empty for a table whose rows are found by all their values.</summary>
+    public int[] Key { get; }
+
+    public bool KeyIsPrimary { get; }
+
+    public RowShapes Shapes { get; }
+
+    public TableFold Fold { get; }
+
+    public TableStatements Statements { get; }
+
+    public bool WatchesText { get; }
+
+    /// <summary>
+    /// A DEFERRABLE constraint is not checked under the replica role, so this table's statements run under the ordinary one.
+    /// </summary>
+    public bool NeedsOriginRole { get; init; }
+
+    public ApplyMode Mode { get; init; }
+
+    /// <summary>Changes committed before are in the table's copy.</summary>
+    public Lsn Since { get; set; }
+
+    /// <summary>Nothing is applied in this group: not chosen, not copied yet, or stopped.</summary>
+    public bool IsSkipped { get; set; }
+
+    /// <summary>Change by change for the run under way, whatever <see cref="Mode"/> says.</summary>
+    public bool ExactForRun { get; set; }
+
+    /// <summary>The group holds nothing but inserts for it, so that keys need not be looked at.</summary>
+    public bool OnlyInserts { get; set; }
+
+    /// <summary>It has changes in the run under way.</summary>
+    public bool IsTouched { get; set; }
+
+    public RowCounts Counts { get; set; }
+
+    public bool AppliesExactly => ExactForRun || (Mode == ApplyMode.Exact && !OnlyInserts);
+
+    /// <summary>A plan for changes that are not applied.</summary>
+    public static TablePlan Skipped(Relation relation, TableName source, RowSource rows) =>
+        new(relation, source, new TargetTable(0, source, 'r', [], [], false, false, false, false, []), [], [], false, rows) { IsSkipped = true };
+
+    public static TablePlan Create(
+        Relation relation, TableName source, TargetTable target, IReadOnlyList<BoundColumn> columns, int[] key, bool keyIsPrimary, bool replicaRole, RowSource rows)
+    {
+        var boundIsWhole = target.Columns.Count(c => !c.Generated) == columns.Count;
+        return new TablePlan(relation, source, target, columns, key, keyIsPrimary, rows)
+        {
+            Mode = ApplyModes.Choose(target, key.Length > 0, keyIsPrimary, replicaRole, boundIsWhole),
+            NeedsOriginRole = replicaRole && target.HasDeferrable,
+        };
+    }
+
+    public void EndRun()
+    {
+        Fold.Clear();
+        IsTouched = false;
+        ExactForRun = false;
+    }
+
+    public void Dispose() => Fold.Dispose();
+}

@@ -1,0 +1,160 @@
+using System.Globalization;
+using Rosetta.Postgres.Destination.Fold;
+using Rosetta.Postgres.Destination.Plans;
+
+namespace Rosetta.Postgres.Destination.Statements;
+
+/// <summary>The SQL of one table plan, built when first needed. A column that turns out to come as text makes all of it anew.</summary>
+sealed class TableStatements(TablePlan plan)
+{
+    static int s_number;
+
+    readonly Dictionary<(Form Form, int Shape), PreparedSql> _prepared = [];
+    readonly Dictionary<(bool Keys, int Shape), StageTable> _stages = [];
+
+    enum Form
+    {
+        Insert,
+        Update,
+        UpdateKey,
+        Upsert,
+        UpsertKey,
+        Delete,
+        UpdateWhole,
+        DeleteWhole,
+        UpdateStaged,
+        DeleteStaged,
+        InsertMissing,
+        InsertStaged,
+    }
+
+    string Table => plan.Target.Name.ToSql();
+
+    /// <summary>COPY straight into the table; of no use when <see cref="NeedsCast"/>.</summary>
+    public string CopySql => field ??= $"COPY {Table} ({string.Join(", ", plan.Columns.Select(c => c.Sql))}) FROM STDIN (FORMAT binary)";
+
+    public bool NeedsCast => plan.Columns.Any(c => c.NeedsCast);
+
+    public IEnumerable<StageTable> Stages => _stages.Values;
+
+    public IEnumerable<PreparedSql> Prepared => _prepared.Values;
+
+    /// <summary>Forgets all statements, after a column turned out to be text.</summary>
+    public void Reset()
+    {
+        _prepared.Clear();
+        _stages.Clear();
+    }
+
+    /// <summary>The stage for rows of a shape: its columns are c0, c1 ... by position in the plan.</summary>
+    public StageTable RowStage(int shape) => Stage(false, shape, plan.Columns.Where(c => plan.Shapes.Has(shape, c.RelationIndex)));
+
+    /// <summary>The stage for keys to be deleted.</summary>
+    public StageTable KeyStage() => Stage(true, 0, plan.Columns.Where(c => c.IsKey));
+
+    /// <summary>Inserts a row: a parameter per column.</summary>
+    public PreparedSql Insert() => Prepare(Form.Insert, 0, () => InsertSql(Values()));
+
+    /// <summary>
+    /// Updates a row by key: parameters are the shape's columns, then the key columns' old values. Key columns are set only when they change.
+    /// </summary>
+    public PreparedSql Update(int shape, bool keyChanges) =>
+        Prepare(keyChanges ? Form.UpdateKey : Form.Update, shape, () => UpdateSql(shape, keyChanges));
+
+    /// <summary>The same for a whole row, which is inserted when there is none; the row count is that of inserted rows.</summary>
+    public PreparedSql Upsert(bool keyChanges) => Prepare(
+        keyChanges ? Form.UpsertKey : Form.Upsert, 0,
+        () => $"WITH u AS ({UpdateSql(RowShapes.Full, keyChanges)} RETURNING 1) {InsertSql($"SELECT {string.Join(", ", plan.Columns.Select((c, i) => c.TypedParameter(i + 1)))} WHERE NOT EXISTS (SELECT FROM u)")}");
+
+    /// <summary>Deletes a row: parameters are the key columns.</summary>
+    public PreparedSql Delete() => Prepare(Form.Delete, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t WHERE {KeyEquals(1)}");
+
+    /// <summary>Updates exactly one row that equals the old one: parameters are the shape's columns, then all columns' old values.</summary>
+    public PreparedSql UpdateWhole(int shape) => Prepare(Form.UpdateWhole, shape, () =>
+    {
+        var present = Present(shape);
+        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", present.Select((c, i) => $"{c.Sql} = {c.Parameter(i + 1)}"))} WHERE {OneRow(present.Count + 1)}";
+    });
+
+    /// <summary>Deletes exactly one row that equals the given one.</summary>
+    public PreparedSql DeleteWhole() => Prepare(Form.DeleteWhole, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t WHERE {OneRow(1)}");
+
+    /// <summary>Updates the rows that have a staged one.</summary>
+    public PreparedSql UpdateStaged(int shape) => Prepare(Form.UpdateStaged, shape, () =>
+    {
+        var present = Present(shape);
+        var set = present.Where(c => !c.IsKey).ToList();
+        if (set.Count == 0)
+            set = present;
+        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", set.Select(c => $"{c.Sql} = {Staged(c)}"))} FROM pg_temp.{RowStage(shape).Name} AS s WHERE {KeyEqualsStaged()}";
+    });
+
+    /// <summary>Inserts the staged rows of which the table has none.</summary>
+    public PreparedSql InsertMissing() => Prepare(Form.InsertMissing, 0, () => InsertSql(
+        $"SELECT {string.Join(", ", plan.Columns.Select(Staged))} FROM pg_temp.{RowStage(RowShapes.Full).Name} AS s WHERE NOT EXISTS (SELECT FROM {plan.Target.OnlySql} AS t WHERE {KeyEqualsStaged()})"));
+
+    /// <summary>Inserts all staged rows.</summary>
+    public PreparedSql InsertStaged() => Prepare(Form.InsertStaged, 0, () => InsertSql(
+        $"SELECT {string.Join(", ", plan.Columns.Select(Staged))} FROM pg_temp.{RowStage(RowShapes.Full).Name} AS s"));
+
+    /// <summary>Deletes the rows whose key is staged.</summary>
+    public PreparedSql DeleteStaged() => Prepare(
+        Form.DeleteStaged, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t USING pg_temp.{KeyStage().Name} AS s WHERE {KeyEqualsStaged()}");
+
+    string InsertSql(string rows) => $"INSERT INTO {Table} ({string.Join(", ", plan.Columns.Select(c => c.Sql))}) OVERRIDING SYSTEM VALUE {rows}";
+
+    string Values() => $"VALUES ({Parameters()})";
+
+    string Parameters() => string.Join(", ", plan.Columns.Select((c, i) => c.Parameter(i + 1)));
+
+    string UpdateSql(int shape, bool keyChanges)
+    {
+        var present = Present(shape);
+        var set = present.Select((c, i) => (Column: c, Number: i + 1)).Where(p => keyChanges || !p.Column.IsKey).ToList();
+        if (set.Count == 0)
+            set = present.Select((c, i) => (Column: c, Number: i + 1)).ToList();
+        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", set.Select(p => $"{p.Column.Sql} = {p.Column.Parameter(p.Number)}"))} WHERE {KeyEquals(present.Count + 1)}";
+    }
+
+    string KeyEquals(int first) => string.Join(" AND ", plan.Columns.Where(c => c.IsKey).Select((c, i) => $"t.{c.Sql} = {c.Parameter(first + i)}"));
+
+    string KeyEqualsStaged() => string.Join(" AND ", plan.Columns.Where(c => c.IsKey).Select(c => $"t.{c.Sql} = {Staged(c)}"));
+
+    string Staged(BoundColumn column) => column.Convert($"s.{StagedName(column)}");
+
+    // *= compares rows by their stored form: NULL equals NULL, it works for types without equality, and 1.0 is not 1.00.
+    string OneRow(int first)
+    {
+        var rowId = plan.Target.Kind == 'p' ? "(tableoid, ctid)" : "ctid";
+        var columns = plan.Target.Kind == 'p' ? "m.tableoid, m.ctid" : "m.ctid";
+        var mine = string.Join(", ", plan.Columns.Select(c => $"m.{c.Sql}"));
+        var given = string.Join(", ", plan.Columns.Select((c, i) => c.TypedParameter(first + i)));
+        return $"{rowId} = (SELECT {columns} FROM {plan.Target.OnlySql} AS m WHERE ROW({mine}) OPERATOR(pg_catalog.*=) ROW({given}) LIMIT 1)";
+    }
+
+    List<BoundColumn> Present(int shape) => plan.Columns.Where(c => plan.Shapes.Has(shape, c.RelationIndex)).ToList();
+
+    static string StagedName(BoundColumn column) => string.Create(CultureInfo.InvariantCulture, $"c{column.RelationIndex}");
+
+    PreparedSql Prepare(Form form, int shape, Func<string> sql)
+    {
+        if (!_prepared.TryGetValue((form, shape), out var statement))
+            _prepared[(form, shape)] = statement = new PreparedSql($"rosetta_{NextNumber()}", sql());
+        return statement;
+    }
+
+    StageTable Stage(bool keys, int shape, IEnumerable<BoundColumn> columns)
+    {
+        if (!_stages.TryGetValue((keys, shape), out var stage))
+        {
+            var name = $"rosetta_stage_{NextNumber()}";
+            var definitions = string.Join(", ", columns.Select(c => $"{StagedName(c)} {c.StageTypeSql}"));
+            _stages[(keys, shape)] = stage = new StageTable(
+                name, $"CREATE TEMP TABLE {name} ({definitions}) ON COMMIT DELETE ROWS", $"COPY pg_temp.{name} FROM STDIN (FORMAT binary)");
+        }
+
+        return stage;
+    }
+
+    static string NextNumber() => Interlocked.Increment(ref s_number).ToString(CultureInfo.InvariantCulture);
+}
