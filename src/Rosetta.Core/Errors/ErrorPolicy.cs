@@ -59,7 +59,8 @@ public static class ErrorPolicy
         "55000" => ErrorClass.Operator,
         _ => sqlState[..2] switch
         {
-            "08" or "53" or "58" or "XX" or "57" or "40" => ErrorClass.Transient,
+            // 25: the state of the transaction, above all 25006: the server became a standby, or the database is read-only.
+            "08" or "25" or "53" or "58" or "XX" or "57" or "40" => ErrorClass.Transient,
             "22" or "23" or "21" or "44" or "P0" or "27" => ErrorClass.Data,
             "28" => ErrorClass.Operator,
             "42" => ErrorClass.Table,

@@ -20,6 +20,9 @@ public static class Failpoint
             point.Hit();
     }
 
+    /// <summary>Something is armed at <paramref name="name"/>: for a place that only exists when work is split for it.</summary>
+    public static bool IsArmed(string name) => s_armed is { } armed && armed.ContainsKey(name);
+
     /// <summary>Arms a name with an action; disposing the result disarms it.</summary>
     public static IDisposable Arm(string name, Action action, int times = int.MaxValue, int skip = 0)
     {

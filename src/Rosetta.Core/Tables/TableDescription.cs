@@ -46,4 +46,8 @@ public sealed record ColumnDescription(
     string? DefaultSql,
     string? MissingValue,
     string? Generated,
-    bool HasBinaryForm);
+    bool HasBinaryForm)
+{
+    /// <summary>It has a default of whatever kind, also one that is not in <see cref="DefaultSql"/>.</summary>
+    public bool HasDefault { get; init; } = DefaultSql is not null;
+}

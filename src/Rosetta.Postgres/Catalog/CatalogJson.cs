@@ -74,7 +74,10 @@ static class CatalogJson
             generated ? null : expression,
             OptionalText(item, "missing"),
             generated ? expression ?? "" : null,
-            item.GetProperty("binary").GetBoolean());
+            item.GetProperty("binary").GetBoolean())
+        {
+            HasDefault = item.GetProperty("has_default").GetBoolean(),
+        };
     }
 
     public static string Text(JsonElement row, string name) =>

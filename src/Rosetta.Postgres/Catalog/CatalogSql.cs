@@ -77,7 +77,7 @@ static class CatalogSql
               SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey::smallint[]) AND (NOT a.attnotnull OR a.attgenerated <> ''))),
           'columns', (SELECT json_agg(json_build_object(
               'name', a.attname, 'type', a.atttypid::bigint, 'modifier', a.atttypmod, 'sql', format_type(a.atttypid, a.atttypmod),
-              'not_null', a.attnotnull, 'generated', a.attgenerated,
+              'not_null', a.attnotnull, 'generated', a.attgenerated, 'has_default', d.oid IS NOT NULL AND a.attgenerated = '',
               'expression', CASE WHEN locked.relation IS NULL AND (a.attgenerated <> '' OR NOT EXISTS (
                   SELECT FROM pg_depend p WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND {NotPortable}))
                 THEN pg_get_expr(d.adbin, d.adrelid) END,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Errors;
 using Rosetta.Core.Positions;
 using Rosetta.Postgres.Destination.Statements;
 using Rosetta.Postgres.Wire;
@@ -17,6 +18,8 @@ sealed class PositionRow
     public const string FencedState = "22012";
 
     readonly string _epoch;
+    readonly string _holdSql;
+    readonly long _number;
 
     public PositionRow(DestinationOpening opening)
     {
@@ -24,6 +27,7 @@ sealed class PositionRow
             CultureInfo.InvariantCulture,
             $"installation = '{opening.Installation}' AND pipeline_id = {opening.PipelineId} AND generation = '{opening.Generation}'");
         KeyValuesSql = string.Create(CultureInfo.InvariantCulture, $"'{opening.Installation}', {opening.PipelineId}, '{opening.Generation}'");
+        _number = opening.Epoch;
         _epoch = opening.Epoch.ToString(CultureInfo.InvariantCulture);
         var own = $"{KeySql} AND epoch = {_epoch}";
         Move = new PreparedSql(
@@ -34,7 +38,7 @@ sealed class PositionRow
                  moved AS (SELECT ctid FROM here UNION ALL SELECT ctid FROM elsewhere)
             SELECT (SELECT ctid FROM moved)::text, 1 / (SELECT count(*) FROM moved)
             """);
-        HoldSql = $"SELECT 1 / count(*) FROM (SELECT FROM rosetta.position WHERE {own} FOR SHARE) AS held";
+        _holdSql = $"SELECT FROM rosetta.position WHERE {own} FOR SHARE";
         TakeSql =
             $"""
             INSERT INTO rosetta.position AS p (installation, pipeline_id, generation, epoch, position) VALUES ({KeyValuesSql}, {_epoch}, '{opening.StartPosition}')
@@ -52,17 +56,31 @@ sealed class PositionRow
     /// <summary>Moves the position: parameters are position and ctid; returns the new ctid.</summary>
     public PreparedSql Move { get; }
 
-    /// <summary>
-    /// Fence of a transaction that does not move the position (copies, table states): holds the row against a take-over until the COMMIT, without
-    /// making a new version of it.
-    /// </summary>
-    public string HoldSql { get; }
-
     /// <summary>Makes or takes over the row; no result row means that a newer epoch is there.</summary>
     public string TakeSql { get; }
 
     /// <summary>The row's last known place, as text.</summary>
     public string Ctid { get; set; } = "(0,0)";
+
+    /// <summary>
+    /// Commits a transaction that does not move the position (copies, table states). Its fence holds the row against a take-over until the COMMIT
+    /// without making a new version of it.
+    /// </summary>
+    /// <param name="last">A statement that would not let the row be held: it removes it.</param>
+    /// <exception cref="FencedException">A newer epoch is there; everything is rolled back.</exception>
+    public async ValueTask CommitAsync(PgConnection connection, CancellationToken cancellationToken, string? last = null)
+    {
+        var held = await connection.QueryAsync(_holdSql, cancellationToken);
+        if (held.RowCount == 0)
+        {
+            await connection.QueryAsync("ROLLBACK", cancellationToken);
+            throw new FencedException(connection.Endpoint.ToString(), _number);
+        }
+
+        if (last is not null)
+            await connection.QueryAsync(last, cancellationToken);
+        await connection.QueryAsync("COMMIT", cancellationToken);
+    }
 
     public void WriteMove(PgBindWriter bind, Lsn position)
     {

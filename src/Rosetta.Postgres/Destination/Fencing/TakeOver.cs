@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Wire;
@@ -17,6 +18,10 @@ static partial class TakeOver
 {
     const int TerminationSeconds = 30;
 
+    /// <summary>The application_name of a session: its purpose tells the attachments of one pipeline apart.</summary>
+    public static string NameOf(DestinationOpening opening) =>
+        new SessionName(opening.Installation, opening.PipelineId, opening.Epoch, $"to-{opening.Generation.ToString("N")[..8]}").ToString();
+
     /// <returns>The position stored at the destination.</returns>
     /// <exception cref="FencedException">A newer epoch is there.</exception>
     public static async ValueTask<Lsn> RunAsync(
@@ -31,10 +36,11 @@ static partial class TakeOver
         return Lsn.Parse(taken.RequiredText(0, 0));
     }
 
-    // Same epoch: connections that this incarnation has given up and that the server has not noticed yet.
+    // With our own epoch and purpose: connections that this incarnation has given up and that the server has not noticed yet.
     static async ValueTask EndOlderAsync(PgConnection connection, DestinationOpening opening, ILogger logger, CancellationToken cancellationToken)
     {
-        var prefix = SessionName.Prefix(opening);
+        var prefix = SessionName.PrefixOf(opening.Installation, opening.PipelineId);
+        var own = NameOf(opening);
         var found = await connection.QueryAsync(
             $"""
             SELECT pid, application_name FROM pg_catalog.pg_stat_activity
@@ -43,7 +49,7 @@ static partial class TakeOver
         for (var i = 0; i < found.Rows.Count; i++)
         {
             var name = found.RequiredText(i, 1);
-            if (!long.TryParse(name.AsSpan(prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var epoch) || epoch > opening.Epoch)
+            if (name != own && !(SessionName.EpochOf(name, opening.Installation, opening.PipelineId) < opening.Epoch))
                 continue;
             var pid = (int)found.Int64(i, 0);
             try

@@ -23,8 +23,8 @@ sealed class TablePlan : IDisposable
         Bound = new BoundColumn?[relation.Columns.Count];
         foreach (var column in columns)
             Bound[column.RelationIndex] = column;
-        var identity = Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].IsKey).ToArray();
-        Fold = new TableFold(rows, Shapes, key, identity);
+        Identity = Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].IsKey).ToArray();
+        Fold = new TableFold(rows, Shapes, key, Identity);
         Statements = new TableStatements(this);
         // A column whose type is not known to have a binary form is looked at before rows are encoded.
         WatchesText = columns.Any(c => relation.Columns[c.RelationIndex].TypeOid >= 10000 || relation.Columns[c.RelationIndex].TypeOid == AclItem);
@@ -50,6 +50,9 @@ sealed class TablePlan : IDisposable
 
     public bool KeyIsPrimary { get; }
 
+    /// <summary>Positions of the replica identity's columns: those that an old key tuple has values for.</summary>
+    public int[] Identity { get; }
+
     public RowShapes Shapes { get; }
 
     public TableFold Fold { get; }
@@ -68,6 +71,9 @@ sealed class TablePlan : IDisposable
     /// <summary>Changes committed before are in the table's copy.</summary>
     public Lsn Since { get; set; }
 
+    /// <summary>The chosen columns; null for all.</summary>
+    public IReadOnlyList<string>? Wanted { get; set; }
+
     /// <summary>Nothing is applied in this group: not chosen, not copied yet, or stopped.</summary>
     public bool IsSkipped { get; set; }
 
@@ -82,7 +88,10 @@ sealed class TablePlan : IDisposable
 
     public RowCounts Counts { get; set; }
 
-    public bool AppliesExactly => ExactForRun || (Mode == ApplyMode.Exact && !OnlyInserts);
+    /// <summary>Triggers or foreign keys act on it, so its changes keep their order among those of other such tables.</summary>
+    public bool OrdersAcrossTables { get; init; }
+
+    public bool AppliesExactly => ExactForRun || (Mode == ApplyMode.Exact && (!OnlyInserts || OrdersAcrossTables));
 
     /// <summary>A plan for changes that are not applied.</summary>
     public static TablePlan Skipped(Relation relation, TableName source, RowSource rows) =>
@@ -95,6 +104,7 @@ sealed class TablePlan : IDisposable
         return new TablePlan(relation, source, target, columns, key, keyIsPrimary, rows)
         {
             Mode = ApplyModes.Choose(target, key.Length > 0, keyIsPrimary, replicaRole, boundIsWhole),
+            OrdersAcrossTables = !replicaRole && (target.HasUserTriggers || target.HasForeignKeys || target.ReferencedBy.Count > 0),
             NeedsOriginRole = replicaRole && target.HasDeferrable,
         };
     }

@@ -10,7 +10,14 @@ sealed class TableStatements(TablePlan plan)
     static int s_number;
 
     readonly Dictionary<(Form Form, int Shape), PreparedSql> _prepared = [];
-    readonly Dictionary<(bool Keys, int Shape), StageTable> _stages = [];
+    readonly Dictionary<(StageUse Use, int Shape), StageTable> _stages = [];
+
+    enum StageUse
+    {
+        Updates,
+        Inserts,
+        Deletes,
+    }
 
     enum Form
     {
@@ -21,6 +28,7 @@ sealed class TableStatements(TablePlan plan)
         UpsertKey,
         Delete,
         UpdateWhole,
+        UpsertWhole,
         DeleteWhole,
         UpdateStaged,
         DeleteStaged,
@@ -47,10 +55,13 @@ sealed class TableStatements(TablePlan plan)
     }
 
     /// <summary>The stage for rows of a shape: its columns are c0, c1 ... by position in the plan.</summary>
-    public StageTable RowStage(int shape) => Stage(false, shape, plan.Columns.Where(c => plan.Shapes.Has(shape, c.RelationIndex)));
+    public StageTable RowStage(int shape) => Stage(StageUse.Updates, shape, plan.Columns.Where(c => plan.Shapes.Has(shape, c.RelationIndex)));
+
+    /// <summary>The stage for rows to be inserted after a cast.</summary>
+    public StageTable InsertStage() => Stage(StageUse.Inserts, RowShapes.Full, plan.Columns);
 
     /// <summary>The stage for keys to be deleted.</summary>
-    public StageTable KeyStage() => Stage(true, 0, plan.Columns.Where(c => c.IsKey));
+    public StageTable KeyStage() => Stage(StageUse.Deletes, 0, plan.Columns.Where(c => c.IsKey));
 
     /// <summary>Inserts a row: a parameter per column.</summary>
     public PreparedSql Insert() => Prepare(Form.Insert, 0, () => InsertSql(Values()));
@@ -64,17 +75,17 @@ sealed class TableStatements(TablePlan plan)
     /// <summary>The same for a whole row, which is inserted when there is none; the row count is that of inserted rows.</summary>
     public PreparedSql Upsert(bool keyChanges) => Prepare(
         keyChanges ? Form.UpsertKey : Form.Upsert, 0,
-        () => $"WITH u AS ({UpdateSql(RowShapes.Full, keyChanges)} RETURNING 1) {InsertSql($"SELECT {string.Join(", ", plan.Columns.Select((c, i) => c.TypedParameter(i + 1)))} WHERE NOT EXISTS (SELECT FROM u)")}");
+        () => $"WITH u AS ({UpdateSql(RowShapes.Full, keyChanges)} RETURNING 1) {InsertSql($"SELECT {TypedParameters()} WHERE NOT EXISTS (SELECT FROM u)")}");
 
     /// <summary>Deletes a row: parameters are the key columns.</summary>
     public PreparedSql Delete() => Prepare(Form.Delete, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t WHERE {KeyEquals(1)}");
 
     /// <summary>Updates exactly one row that equals the old one: parameters are the shape's columns, then all columns' old values.</summary>
-    public PreparedSql UpdateWhole(int shape) => Prepare(Form.UpdateWhole, shape, () =>
-    {
-        var present = Present(shape);
-        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", present.Select((c, i) => $"{c.Sql} = {c.Parameter(i + 1)}"))} WHERE {OneRow(present.Count + 1)}";
-    });
+    public PreparedSql UpdateWhole(int shape) => Prepare(Form.UpdateWhole, shape, () => UpdateWholeSql(shape));
+
+    /// <summary>The same for a whole row, which is inserted when there is none that equals the old one.</summary>
+    public PreparedSql UpsertWhole() => Prepare(
+        Form.UpsertWhole, 0, () => $"WITH u AS ({UpdateWholeSql(RowShapes.Full)} RETURNING 1) {InsertSql($"SELECT {TypedParameters()} WHERE NOT EXISTS (SELECT FROM u)")}");
 
     /// <summary>Deletes exactly one row that equals the given one.</summary>
     public PreparedSql DeleteWhole() => Prepare(Form.DeleteWhole, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t WHERE {OneRow(1)}");
@@ -95,7 +106,7 @@ sealed class TableStatements(TablePlan plan)
 
     /// <summary>Inserts all staged rows.</summary>
     public PreparedSql InsertStaged() => Prepare(Form.InsertStaged, 0, () => InsertSql(
-        $"SELECT {string.Join(", ", plan.Columns.Select(Staged))} FROM pg_temp.{RowStage(RowShapes.Full).Name} AS s"));
+        $"SELECT {string.Join(", ", plan.Columns.Select(Staged))} FROM pg_temp.{InsertStage().Name} AS s"));
 
     /// <summary>Deletes the rows whose key is staged.</summary>
     public PreparedSql DeleteStaged() => Prepare(
@@ -106,6 +117,14 @@ sealed class TableStatements(TablePlan plan)
     string Values() => $"VALUES ({Parameters()})";
 
     string Parameters() => string.Join(", ", plan.Columns.Select((c, i) => c.Parameter(i + 1)));
+
+    string TypedParameters() => string.Join(", ", plan.Columns.Select((c, i) => c.TypedParameter(i + 1)));
+
+    string UpdateWholeSql(int shape)
+    {
+        var present = Present(shape);
+        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", present.Select((c, i) => $"{c.Sql} = {c.Parameter(i + 1)}"))} WHERE {OneRow(present.Count + 1)}";
+    }
 
     string UpdateSql(int shape, bool keyChanges)
     {
@@ -143,13 +162,13 @@ sealed class TableStatements(TablePlan plan)
         return statement;
     }
 
-    StageTable Stage(bool keys, int shape, IEnumerable<BoundColumn> columns)
+    StageTable Stage(StageUse use, int shape, IEnumerable<BoundColumn> columns)
     {
-        if (!_stages.TryGetValue((keys, shape), out var stage))
+        if (!_stages.TryGetValue((use, shape), out var stage))
         {
             var name = $"rosetta_stage_{NextNumber()}";
             var definitions = string.Join(", ", columns.Select(c => $"{StagedName(c)} {c.StageTypeSql}"));
-            _stages[(keys, shape)] = stage = new StageTable(
+            _stages[(use, shape)] = stage = new StageTable(
                 name, $"CREATE TEMP TABLE {name} ({definitions}) ON COMMIT DELETE ROWS", $"COPY pg_temp.{name} FROM STDIN (FORMAT binary)");
         }
 

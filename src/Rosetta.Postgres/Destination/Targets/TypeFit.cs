@@ -21,7 +21,7 @@ enum Transfer : byte
 /// </summary>
 static class TypeFit
 {
-    const uint FirstUserOid = 16384;
+    public const uint FirstUserOid = 16384;
     const uint Int2 = 21, Int4 = 23, Int8 = 20, Numeric = 1700, Float4 = 700, Float8 = 701;
     const uint Text = 25, Varchar = 1043, Bpchar = 1042;
     const uint Bit = 1560, Varbit = 1562;

@@ -1,0 +1,23 @@
+using Rosetta.Core.Positions;
+using Rosetta.Postgres.Destination.Fold;
+using Rosetta.Postgres.Destination.Plans;
+
+namespace Rosetta.Postgres.Destination.Apply;
+
+/// <summary>
+/// A failure that is one table's. With <see cref="At"/> the guilty change is known; without, the table's changes are applied again in source
+/// order to find it, unless <see cref="IsFinal"/> says that this would tell nothing.
+/// </summary>
+sealed class ApplyFailure(TablePlan plan, string reason, Exception? cause = null) : Exception(reason, cause)
+{
+    public TablePlan Plan { get; } = plan;
+
+    public Position? At { get; init; }
+
+    /// <summary>The guilty change's row (or old row), to name its key; a zero length when it is not known.</summary>
+    public RowRef Row { get; init; }
+
+    public string? Remedy { get; init; }
+
+    public bool IsFinal { get; init; }
+}

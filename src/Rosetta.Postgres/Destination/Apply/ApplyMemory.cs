@@ -1,0 +1,25 @@
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Postgres.Destination.Apply;
+
+/// <summary>
+/// What was learnt about a group that failed, until it is through: which tables to apply change by change, and which to stop. Nothing of it is
+/// needed for correctness; it outlives a session so that a large transaction that has to be read again does not fail again in the same way.
+/// </summary>
+sealed class ApplyMemory
+{
+    /// <summary>Tables whose guilty change is searched.</summary>
+    public HashSet<TableName> Careful { get; } = [];
+
+    /// <summary>Tables that stop in the next transaction that commits.</summary>
+    public Dictionary<TableName, (TableName Target, TableStop Stop)> Stopping { get; } = [];
+
+    public bool IsEmpty => Careful.Count == 0 && Stopping.Count == 0;
+
+    public void Clear()
+    {
+        Careful.Clear();
+        Stopping.Clear();
+    }
+}

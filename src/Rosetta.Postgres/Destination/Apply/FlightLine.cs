@@ -1,0 +1,129 @@
+using Rosetta.Core.Errors;
+using Rosetta.Postgres.Destination.Fold;
+using Rosetta.Postgres.Destination.Plans;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination.Apply;
+
+/// <summary>
+/// Two flights on one connection: while one is under way the next is filled, so that encoding overlaps with the server's work and neither
+/// holds more than about <see cref="SendBytes"/>, whatever the group's size.
+/// </summary>
+sealed class FlightLine(PgConnection connection) : IDisposable
+{
+    const int SendBytes = 1 << 20;
+
+    Flight _filling = new(connection);
+    Flight _other = new(connection);
+    Task<PgPipelineResults>? _underWay;
+
+    /// <summary>The flight that takes operations. Another one after each send.</summary>
+    public Flight Filling => _filling;
+
+    public bool IsFull => _filling.Bytes >= SendBytes;
+
+    /// <summary>Whole rows that an update did not find.</summary>
+    public List<(TablePlan Plan, RowRef Row)> MissedRows { get; } = [];
+
+    /// <summary>Tables of which staged whole rows were not found.</summary>
+    public List<TablePlan> MissedStages { get; } = [];
+
+    /// <summary>Sends what was filled, once the flight before has been answered.</summary>
+    /// <exception cref="ApplyFailure">An operation about a table failed in a way that is that table's own.</exception>
+    /// <exception cref="PgException">Anything else.</exception>
+    public async ValueTask SendAsync(CancellationToken cancellationToken)
+    {
+        await SettleAsync();
+        if (_filling.IsEmpty)
+            return;
+        _underWay = _filling.RunAsync(cancellationToken);
+        (_filling, _other) = (_other, _filling);
+    }
+
+    /// <summary>Sends what was filled and waits until all is answered: the connection is free then.</summary>
+    /// <inheritdoc cref="SendAsync"/>
+    public async ValueTask DrainAsync(CancellationToken cancellationToken)
+    {
+        await SendAsync(cancellationToken);
+        await SettleAsync();
+    }
+
+    /// <summary>Waits for what is under way, whatever comes of it, and forgets everything queued.</summary>
+    public async ValueTask AbandonAsync()
+    {
+        if (_underWay is { } task)
+        {
+            _underWay = null;
+            await task.ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        }
+
+        _filling.Clear();
+        _other.Clear();
+        MissedRows.Clear();
+        MissedStages.Clear();
+    }
+
+    async ValueTask SettleAsync()
+    {
+        if (_underWay is not { } task)
+            return;
+        _underWay = null;
+        var results = await task;
+        Evaluate(_other, results);
+        _other.Clear();
+    }
+
+    void Evaluate(Flight flight, PgPipelineResults results)
+    {
+        var failed = results.FirstFailed;
+        foreach (var step in flight.Steps)
+        {
+            if (step.Operation == failed)
+                throw Failure(step, results[failed].Error!);
+            if (failed >= 0 || step.Kind == StepKind.Plain || step.Plan is not { } plan)
+                continue;
+            var count = results[step.Operation].RowCount;
+            switch (step.Kind)
+            {
+                case StepKind.InsertMissing:
+                    Diverged(plan, count);
+                    break;
+                case StepKind.Delete when count < step.Expected:
+                    Diverged(plan, step.Expected - count);
+                    break;
+                case StepKind.UpdateFull when count == 0:
+                    Diverged(plan, 1);
+                    MissedRows.Add((plan, step.Row));
+                    break;
+                case StepKind.UpdateStaged when count < step.Expected:
+                    Diverged(plan, step.Expected - count);
+                    MissedStages.Add(plan);
+                    break;
+                case StepKind.UpdatePartial when count < step.Expected:
+                    throw new ApplyFailure(
+                        plan, "An update that leaves out unchanged values (TOAST) found no row at the destination, so the row cannot be made.")
+                    {
+                        At = step.At,
+                        Row = step.Row,
+                    };
+            }
+        }
+    }
+
+    static void Diverged(TablePlan plan, long rows) => plan.Counts += new Core.Destinations.RowCounts(0, 0, 0, Divergences: rows);
+
+    static Exception Failure(in Step step, PgServerException error) =>
+        step.Plan is { } plan && IsOfTable(error)
+            ? new ApplyFailure(plan, error.Error.Text, error) { At = step.At, Row = step.Row }
+            : new PgServerException(error.Error, error);
+
+    /// <summary>The data or the table is wrong, not the connection, the server or our privileges as a whole.</summary>
+    public static bool IsOfTable(PgServerException error) =>
+        !error.IsFatal && ErrorPolicy.Classify(error.SqlState) is ErrorClass.Data or ErrorClass.Table;
+
+    public void Dispose()
+    {
+        _filling.Dispose();
+        _other.Dispose();
+    }
+}

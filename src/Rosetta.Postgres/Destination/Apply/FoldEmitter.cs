@@ -1,0 +1,242 @@
+using System.Buffers.Binary;
+using Rosetta.Postgres.Destination.Fold;
+using Rosetta.Postgres.Destination.Plans;
+using Rosetta.Postgres.Destination.Statements;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination.Apply;
+
+/// <summary>
+/// Turns a table's fold into operations: deletes, then updates, then inserts. Inserted rows go by COPY into the table; updated rows and deleted
+/// keys into a stage that is joined with it, or, when there are few, as one prepared statement each.
+/// </summary>
+sealed class FoldEmitter(ApplyContext context)
+{
+    /// <summary>Up to so many rows a statement per row has less latency than a stage.</summary>
+    public const int RowStatementLimit = 50;
+
+    /// <summary>From so many rows on, keys in order save more in the server's index and heap than sorting them costs.</summary>
+    const int SortFrom = 256;
+
+    int[] _numbers = [];
+    ulong[] _prefixes = [];
+
+    /// <summary>Rows that cannot be deleted and made anew, because not all of their values are known, have to be applied in source order.</summary>
+    public static bool NeedsExactOrder(TablePlan plan)
+    {
+        if (plan.Mode != ApplyMode.FoldReplace)
+            return false;
+        foreach (ref readonly var key in plan.Fold.Keys)
+            if (key.Final == FoldedRow.Update && key.Shape != RowShapes.Full)
+                return true;
+        return false;
+    }
+
+    public async ValueTask EmitAsync(TablePlan plan, CancellationToken cancellationToken)
+    {
+        var count = plan.Fold.Keys.Length;
+        if (_numbers.Length < count)
+        {
+            _numbers = new int[Math.Max(count, 1024)];
+            _prefixes = new ulong[_numbers.Length];
+        }
+
+        var replace = plan.Mode == ApplyMode.FoldReplace;
+        var (deletes, updates, inserts) = Count(plan);
+        var few = deletes + updates <= RowStatementLimit;
+        if (deletes > 0)
+            await EmitDeletesAsync(plan, Select(plan, static (in FoldedKey k) => k.DeleteFirst), few, isFirst: true, cancellationToken);
+        if (updates > 0 && replace)
+            await EmitDeletesAsync(plan, Select(plan, static (in FoldedKey k) => k.Final == FoldedRow.Update), few, isFirst: deletes == 0, cancellationToken);
+        else if (updates > 0)
+            await EmitUpdatesAsync(plan, few, cancellationToken);
+        if (inserts + (replace ? updates : 0) > 0)
+            await EmitInsertsAsync(plan, replace, cancellationToken);
+        if (plan.Fold.AppendedCount > 0)
+            await EmitAppendedAsync(plan, cancellationToken);
+    }
+
+    static (int Deletes, int Updates, int Inserts) Count(TablePlan plan)
+    {
+        var (deletes, updates, inserts) = (0, 0, 0);
+        foreach (ref readonly var key in plan.Fold.Keys)
+        {
+            deletes += key.DeleteFirst ? 1 : 0;
+            updates += key.Final == FoldedRow.Update ? 1 : 0;
+            inserts += key.Final == FoldedRow.Insert ? 1 : 0;
+        }
+
+        return (deletes, updates, inserts);
+    }
+
+    delegate bool Filter(in FoldedKey key);
+
+    /// <summary>The numbers of the chosen keys, in <see cref="_numbers"/>, sorted by key when they are many; how many.</summary>
+    int Select(TablePlan plan, Filter filter)
+    {
+        var keys = plan.Fold.Keys;
+        var selected = 0;
+        for (var i = 0; i < keys.Length; i++)
+        {
+            if (!filter(keys[i]))
+                continue;
+            _prefixes[selected] = Prefix(plan.Fold.KeyOf(i));
+            _numbers[selected++] = i;
+        }
+
+        if (selected >= SortFrom)
+            Array.Sort(_prefixes, _numbers, 0, selected);
+        return selected;
+    }
+
+    // The value's first eight bytes: its order is the key's for most types, and nothing depends on that.
+    static ulong Prefix(ReadOnlySpan<byte> key)
+    {
+        const int head = 5;
+        if (key.Length >= head + sizeof(ulong))
+            return BinaryPrimitives.ReadUInt64BigEndian(key[head..]);
+        ulong prefix = 0;
+        foreach (var b in key[head..])
+            prefix = (prefix << 8) | b;
+        return prefix;
+    }
+
+    async ValueTask EmitDeletesAsync(TablePlan plan, int count, bool few, bool isFirst, CancellationToken cancellationToken)
+    {
+        var line = context.Line;
+        if (few)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                var bind = line.Filling.Execute(plan.Statements.Delete(), plan.Key.Length, new Step(0, plan, StepKind.Delete));
+                BindRows.WriteKey(bind, plan.Fold.KeyOf(_numbers[i]));
+                bind.Complete();
+            }
+
+            return;
+        }
+
+        var stage = plan.Statements.KeyStage();
+        if (isFirst)
+            Ready(plan, stage);
+        for (var next = 0; next < count;)
+        {
+            var copy = line.Filling.Copy(stage.CopySql, new Step(0, plan, StepKind.Plain));
+            for (; next < count && !line.IsFull; next++)
+                CopyRows.WriteKey(copy, plan.Fold.KeyOf(_numbers[next]), plan.Key.Length);
+            Flight.EndCopy(copy);
+            if (line.IsFull)
+                await line.SendAsync(cancellationToken);
+        }
+
+        line.Filling.Execute(plan.Statements.DeleteStaged(), 0, new Step(0, plan, StepKind.Delete, count)).Complete();
+    }
+
+    async ValueTask EmitUpdatesAsync(TablePlan plan, bool few, CancellationToken cancellationToken)
+    {
+        for (var shape = 0; shape < plan.Shapes.Count; shape++)
+        {
+            var wanted = shape;
+            var count = Select(plan, (in FoldedKey k) => k.Final == FoldedRow.Update && k.Shape == wanted);
+            if (count == 0)
+                continue;
+            var columns = plan.Columns.Count(c => plan.Shapes.Has(shape, c.RelationIndex));
+            if (few)
+                EmitRowUpdates(plan, shape, count, columns);
+            else
+                await EmitStagedUpdateAsync(plan, shape, count, columns, cancellationToken);
+        }
+    }
+
+    void EmitRowUpdates(TablePlan plan, int shape, int count, int columns)
+    {
+        var statement = plan.Statements.Update(shape, keyChanges: false);
+        var kind = shape == RowShapes.Full ? StepKind.UpdateFull : StepKind.UpdatePartial;
+        for (var i = 0; i < count; i++)
+        {
+            var row = plan.Fold.Keys[_numbers[i]].Row;
+            var bind = context.Line.Filling.Execute(statement, columns + plan.Key.Length, new Step(0, plan, kind, 1, null, row));
+            BindRows.WriteRow(bind, context.Rows.BytesOf(row), row.Offset, plan.Bound);
+            BindRows.WriteKey(bind, plan.Fold.KeyOf(_numbers[i]));
+            bind.Complete();
+        }
+    }
+
+    async ValueTask EmitStagedUpdateAsync(TablePlan plan, int shape, int count, int columns, CancellationToken cancellationToken)
+    {
+        var line = context.Line;
+        var stage = plan.Statements.RowStage(shape);
+        Ready(plan, stage);
+        for (var next = 0; next < count;)
+        {
+            var copy = line.Filling.Copy(stage.CopySql, new Step(0, plan, StepKind.Plain));
+            for (; next < count && !line.IsFull; next++)
+                WriteRow(copy, plan, plan.Fold.Keys[_numbers[next]].Row, columns);
+            Flight.EndCopy(copy);
+            if (line.IsFull)
+                await line.SendAsync(cancellationToken);
+        }
+
+        var kind = shape == RowShapes.Full ? StepKind.UpdateStaged : StepKind.UpdatePartial;
+        line.Filling.Execute(plan.Statements.UpdateStaged(shape), 0, new Step(0, plan, kind, count)).Complete();
+    }
+
+    async ValueTask EmitInsertsAsync(TablePlan plan, bool withUpdates, CancellationToken cancellationToken)
+    {
+        var total = plan.Fold.Keys.Length;
+        var (sql, staged) = InsertTarget(plan);
+        for (var next = 0; next < total;)
+        {
+            var copy = context.Line.Filling.Copy(sql, new Step(0, plan, StepKind.Plain));
+            for (; next < total && !context.Line.IsFull; next++)
+            {
+                ref readonly var key = ref plan.Fold.Keys[next];
+                if (key.Final == FoldedRow.Insert || (withUpdates && key.Final == FoldedRow.Update))
+                    WriteRow(copy, plan, key.Row, plan.Columns.Count);
+            }
+
+            Flight.EndCopy(copy);
+            if (context.Line.IsFull)
+                await context.Line.SendAsync(cancellationToken);
+        }
+
+        if (staged)
+            context.Line.Filling.Execute(plan.Statements.InsertStaged(), 0, new Step(0, plan, StepKind.Plain)).Complete();
+    }
+
+    async ValueTask EmitAppendedAsync(TablePlan plan, CancellationToken cancellationToken)
+    {
+        var (sql, staged) = InsertTarget(plan);
+        var total = plan.Fold.AppendedCount;
+        for (var next = 0; next < total;)
+        {
+            var copy = context.Line.Filling.Copy(sql, new Step(0, plan, StepKind.Plain));
+            for (; next < total && !context.Line.IsFull; next++)
+                WriteRow(copy, plan, plan.Fold.Appended[next], plan.Columns.Count);
+            Flight.EndCopy(copy);
+            if (context.Line.IsFull)
+                await context.Line.SendAsync(cancellationToken);
+        }
+
+        if (staged)
+            context.Line.Filling.Execute(plan.Statements.InsertStaged(), 0, new Step(0, plan, StepKind.Plain)).Complete();
+    }
+
+    (string CopySql, bool Staged) InsertTarget(TablePlan plan)
+    {
+        if (!plan.Statements.NeedsCast)
+            return (plan.Statements.CopySql, false);
+        var stage = plan.Statements.InsertStage();
+        Ready(plan, stage);
+        return (stage.CopySql, true);
+    }
+
+    void WriteRow(PgCopyBuffer copy, TablePlan plan, RowRef row, int columns) =>
+        CopyRows.WriteRow(copy, context.Rows.BytesOf(row), row.Offset, row.Length, plan.Bound, columns);
+
+    void Ready(TablePlan plan, StageTable stage)
+    {
+        if (context.Transaction.Ready(stage) is { } sql)
+            context.Line.Filling.Query(sql, new Step(0, plan, StepKind.Plain));
+    }
+}

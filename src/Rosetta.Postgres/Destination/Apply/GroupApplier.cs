@@ -1,0 +1,291 @@
+using Rosetta.Core.Changes;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Plans;
+
+namespace Rosetta.Postgres.Destination.Apply;
+
+/// <summary>
+/// Turns a group into operations of the open transaction: walks its changes, gathers runs between barriers (TRUNCATE, a changed relation), and
+/// emits each run. Does neither fence nor commit.
+/// </summary>
+sealed class GroupApplier : IDisposable
+{
+    readonly ApplyContext _context;
+    readonly PlanBook _book;
+    readonly Planner _planner;
+    readonly FoldEmitter _fold;
+    readonly ExactEmitter _exact;
+    readonly Truncation _truncation;
+    readonly ApplyMemory _memory;
+    readonly GroupCursor _cursor = new();
+    readonly GroupCursor _again = new();
+    readonly List<TablePlan> _touched = [];
+    readonly HashSet<TablePlan> _counted = [];
+    readonly HashSet<uint> _changed = [];
+    TablePlan?[][] _plans = [];
+    IReadOnlyList<ChangeBatch> _batches = [];
+    GroupPlace _runStart;
+
+    public GroupApplier(ApplyContext context, PlanBook book, ApplyMemory memory)
+    {
+        _context = context;
+        _book = book;
+        _memory = memory;
+        _planner = new Planner(context, book);
+        _fold = new FoldEmitter(context);
+        _exact = new ExactEmitter(context, plan => memory.Careful.Contains(plan.Source));
+        _truncation = new Truncation(context);
+    }
+
+    /// <summary>What was done per table since <see cref="Start"/>.</summary>
+    public IReadOnlyDictionary<TableName, RowCounts> Rows =>
+        _counted.GroupBy(p => p.Source).ToDictionary(g => g.Key, g => g.Aggregate(default(RowCounts), (sum, p) => sum + p.Counts));
+
+    /// <summary>The plans that had changes since <see cref="Start"/>.</summary>
+    public IEnumerable<TablePlan> Applied => _counted;
+
+    /// <summary>Begins with a group's first change that is not durable yet.</summary>
+    public void Start(ApplyGroup group, Lsn position)
+    {
+        _batches = group.Batches;
+        _context.Rows.Batches = group.Batches;
+        _context.Rows.Merged.Clear();
+        _book.Refresh();
+        _cursor.Start(group.Batches, position);
+        _again.Start(group.Batches, position);
+        _runStart = _cursor.Place;
+        _counted.Clear();
+        FindChanged(group.Batches);
+        _plans = new TablePlan?[group.Batches.Count][];
+        for (var i = 0; i < _plans.Length; i++)
+            _plans[i] = new TablePlan?[group.Batches[i].Relations.Count];
+    }
+
+    /// <summary>Applies all of it. Everything sent has been answered when it returns.</summary>
+    /// <exception cref="ApplyFailure">A table cannot go on like this.</exception>
+    public async ValueTask RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            switch (Walk())
+            {
+                case Pause.UnknownRelation:
+                    await ResolveAsync(cancellationToken);
+                    break;
+                case Pause.Truncate:
+                    await FlushAsync(_cursor.Place, cancellationToken);
+                    await TruncateAsync(cancellationToken);
+                    break;
+                default:
+                    await FlushAsync(null, cancellationToken);
+                    return;
+            }
+        }
+    }
+
+    /// <summary>Forgets the run after a failure.</summary>
+    public void Abandon()
+    {
+        foreach (var plan in _touched)
+            plan.EndRun();
+        _touched.Clear();
+        _exact.Abandon();
+    }
+
+    enum Pause
+    {
+        End,
+        UnknownRelation,
+        Truncate,
+    }
+
+    // A look ahead: a table that is only inserted into needs no fold.
+    void FindChanged(IReadOnlyList<ChangeBatch> batches)
+    {
+        _changed.Clear();
+        foreach (var batch in batches)
+        {
+            var last = -1;
+            foreach (ref readonly var change in batch.Changes)
+            {
+                if (change.Kind is ChangeKind.Insert or ChangeKind.Truncate || change.Relation == last)
+                    continue;
+                last = change.Relation;
+                _changed.Add(batch.Relations[change.Relation].Id);
+            }
+        }
+    }
+
+    Pause Walk()
+    {
+        while (_cursor.MoveNext())
+        {
+            ref readonly var change = ref _cursor.Current;
+            ref var plan = ref _plans[_cursor.Batch][change.Relation];
+            if (plan is null && (plan = _book.Find(_cursor.CurrentBatch.Relations[change.Relation])) is null)
+                return Pause.UnknownRelation;
+            if (plan.IsSkipped || _cursor.Transaction.CommitLsn < plan.Since)
+                continue;
+            if (change.Kind == ChangeKind.Truncate)
+                return Pause.Truncate;
+            Take(plan, change);
+        }
+
+        return Pause.End;
+    }
+
+    void Take(TablePlan plan, in Change change)
+    {
+        if (!plan.IsTouched)
+            Touch(plan);
+        plan.Counts += change.Kind switch
+        {
+            ChangeKind.Insert => new RowCounts(1, 0, 0),
+            ChangeKind.Update => new RowCounts(0, 1, 0),
+            _ => new RowCounts(0, 0, 1),
+        };
+        if (plan.WatchesText)
+            WatchText(plan, change);
+        if (plan.AppliesExactly)
+            return;
+        if (plan.OnlyInserts)
+            plan.Fold.Append(_cursor.Batch, change);
+        else if (!plan.Fold.TryAdd(_cursor.Batch, change))
+            plan.ExactForRun = true;
+    }
+
+    void Touch(TablePlan plan)
+    {
+        if (_counted.Add(plan))
+            plan.Counts = default;
+        plan.IsTouched = true;
+        plan.OnlyInserts = !_changed.Contains(plan.Relation.Id);
+        plan.ExactForRun = _memory.Careful.Contains(plan.Source);
+        _touched.Add(plan);
+    }
+
+    void WatchText(TablePlan plan, in Change change)
+    {
+        var bytes = _cursor.CurrentBatch.Bytes;
+        var learnt = false;
+        foreach (var offset in (ReadOnlySpan<int>)[change.Old, change.New])
+        {
+            if (offset < 0)
+                continue;
+            var reader = new TupleReader(bytes, offset);
+            while (reader.Read())
+            {
+                if (reader.Kind == ValueKind.Text && plan.Bound[reader.Column] is { IsText: false } column)
+                    column.IsText = learnt = true;
+            }
+        }
+
+        if (learnt)
+            plan.Statements.Reset();
+    }
+
+    async ValueTask ResolveAsync(CancellationToken cancellationToken)
+    {
+        var relation = _cursor.CurrentBatch.Relations[_cursor.Current.Relation];
+        // The rows of the old shape come before the change of shape.
+        if (_book.Before(relation) is { IsTouched: true })
+            await FlushAsync(_cursor.Place, cancellationToken);
+        await _planner.MakeAsync(relation, cancellationToken);
+        // The change itself is still to be taken.
+        _cursor.Place = Before(_cursor.Place);
+        if (_touched.Count == 0)
+            _runStart = _cursor.Place;
+    }
+
+    static GroupPlace Before(GroupPlace place) => place with { Change = place.Change - 1 };
+
+    /// <summary>Emits the run that ends here and waits for its outcome.</summary>
+    async ValueTask FlushAsync(GroupPlace? until, CancellationToken cancellationToken)
+    {
+        if (_touched.Count > 0)
+        {
+            _context.Begin();
+            var exact = false;
+            foreach (var plan in _touched)
+            {
+                if (!plan.AppliesExactly && FoldEmitter.NeedsExactOrder(plan))
+                    plan.ExactForRun = true;
+                exact |= plan.AppliesExactly;
+                if (plan.AppliesExactly)
+                    continue;
+                _context.SetRole(plan, origin: true);
+                await _fold.EmitAsync(plan, cancellationToken);
+                _context.SetRole(plan, origin: false);
+            }
+
+            if (exact)
+            {
+                _again.Place = _runStart;
+                await _exact.EmitAsync(_again, until, (batch, relation) => _plans[batch][relation], cancellationToken);
+            }
+
+            if (!_context.ReplicaRole)
+                _context.Transaction.MayDefer = true;
+            await _context.Line.DrainAsync(cancellationToken);
+            await InsertMissedAsync(cancellationToken);
+            foreach (var plan in _touched)
+                plan.EndRun();
+            _touched.Clear();
+            _context.Rows.Merged.Clear();
+        }
+
+        _runStart = _cursor.Place;
+    }
+
+    /// <summary>Whole rows that an update did not find are inserted: the destination had lost them.</summary>
+    async ValueTask InsertMissedAsync(CancellationToken cancellationToken)
+    {
+        var line = _context.Line;
+        foreach (var (plan, row) in line.MissedRows)
+        {
+            var bind = line.Filling.Execute(plan.Statements.Insert(), plan.Columns.Count, new Step(0, plan, StepKind.Plain));
+            Statements.BindRows.WriteRow(bind, _context.Rows.BytesOf(row), row.Offset, plan.Bound);
+            bind.Complete();
+        }
+
+        foreach (var plan in line.MissedStages)
+            line.Filling.Execute(plan.Statements.InsertMissing(), 0, new Step(0, plan, StepKind.Plain)).Complete();
+        line.MissedRows.Clear();
+        line.MissedStages.Clear();
+        await line.DrainAsync(cancellationToken);
+    }
+
+    /// <summary>Takes the truncations of one statement together; the cursor stands on the first that concerns us.</summary>
+    async ValueTask TruncateAsync(CancellationToken cancellationToken)
+    {
+        var plans = new List<TablePlan>();
+        var flags = ChangeFlags.None;
+        while (true)
+        {
+            var change = _cursor.Current;
+            var relation = _cursor.CurrentBatch.Relations[change.Relation];
+            if ((_plans[_cursor.Batch][change.Relation] ??= _book.Find(relation)) is not { } plan)
+                plan = _plans[_cursor.Batch][change.Relation] = await _planner.MakeAsync(relation, cancellationToken);
+            if (!plan.IsSkipped && _cursor.Transaction.CommitLsn >= plan.Since && !plans.Contains(plan))
+            {
+                if (_counted.Add(plan))
+                    plan.Counts = default;
+                plan.Counts += new RowCounts(0, 0, 0, Truncates: 1);
+                plans.Add(plan);
+                flags = change.Flags;
+            }
+
+            // The statement's tables may be spread over two batches.
+            if ((change.Flags & ChangeFlags.TruncateContinues) == 0 || !_cursor.MoveNext())
+                break;
+        }
+
+        if (plans.Count > 0)
+            await _truncation.RunAsync(plans, (flags & ChangeFlags.TruncateRestartIdentity) != 0, cancellationToken);
+        _runStart = _cursor.Place;
+    }
+
+    public void Dispose() => _batches = [];
+}

@@ -1,0 +1,282 @@
+using Microsoft.Extensions.Logging;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Failpoints;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Apply;
+using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination;
+
+// Applying groups. A failure that is one table's is not the caller's: the group is rolled back and applied again, first with that table in source
+// order, which names the guilty change, then without the table, which is recorded as stopped in the same transaction. So a stopped table stands at
+// a boundary between transactions.
+sealed partial class PostgresSession
+{
+    static readonly ApplyResult Nothing = new(null, new Dictionary<TableName, RowCounts>(), [], 0);
+
+    public async ValueTask<ApplyResult> ApplyAsync(ApplyGroup group, CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            if (_open is null && !group.IsOpenAtEnd && group.DeliveredUpTo <= Position)
+                return Nothing with { Position = Position };
+            RequireContinuity(group);
+            var wasOpen = _open is not null;
+            while (true)
+            {
+                try
+                {
+                    return await AttemptAsync(group, cancellationToken);
+                }
+                catch (ApplyFailure failure)
+                {
+                    await ResetAsync(cancellationToken);
+                    await LearnAsync(failure, group, cancellationToken);
+                    if (wasOpen)
+                        throw new ReplayRequiredException(failure.Plan.Source, failure);
+                }
+            }
+        }
+        catch (Exception e) when (e is not ReplayRequiredException)
+        {
+            await AbandonAsync();
+            if (e is FencedException && !_connection.IsBroken)
+                await ResetAsync(cancellationToken);
+            throw;
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    public async ValueTask RollbackAsync(CancellationToken cancellationToken)
+    {
+        await _gate.WaitAsync(cancellationToken);
+        try
+        {
+            await ResetAsync(cancellationToken);
+        }
+        finally
+        {
+            _gate.Release();
+        }
+    }
+
+    async ValueTask<ApplyResult> AttemptAsync(ApplyGroup group, CancellationToken cancellationToken)
+    {
+        _book.Routes = _routes;
+        _book.Stored = _stored;
+        _book.Stopping = _memory.Stopping.ToDictionary(p => p.Key, p => p.Value.Stop);
+        _applier.Start(group, Position);
+        if (!_context.Transaction.IsOpen)
+        {
+            foreach (var sql in _book.TakeCleanup())
+                _context.Line.Filling.Query(sql, default);
+        }
+
+        Failpoint.Hit(FailpointNames.ApplyBegun);
+        await _applier.RunAsync(cancellationToken);
+        var lastCommitTime = LastCommitTime(group);
+        if (group.IsOpenAtEnd)
+        {
+            _open = group.DeliveredUpTo;
+            Failpoint.Hit(FailpointNames.ApplyOpenPiece);
+            return new ApplyResult(null, _applier.Rows, [], lastCommitTime);
+        }
+
+        var stops = _memory.Stopping.ToList();
+        await CommitAsync(group.DeliveredUpTo, cancellationToken);
+        foreach (var (source, (target, stop)) in stops)
+        {
+            var before = _stored.GetValueOrDefault(source) ?? new StoredTable(new DestinationTable(source, target, null, null, 0), null);
+            Store(source, before with { Table = before.Table with { Stop = stop } });
+            LogStopped(_logger, source, stop.At, stop.SqlState, stop.Reason);
+        }
+
+        return new ApplyResult(Position, _applier.Rows, [.. stops.Select(s => KeyValuePair.Create(s.Key, s.Value.Stop))], lastCommitTime);
+    }
+
+    /// <summary>Ends the transaction, if there is one, with the conditional update of the position right before the COMMIT.</summary>
+    async ValueTask CommitAsync(Lsn position, CancellationToken cancellationToken)
+    {
+        foreach (var (source, (target, stop)) in _memory.Stopping)
+        {
+            _context.Begin();
+            _context.Line.Filling.Query(StoredTables.StopSql(_row, source, target, stop), default);
+        }
+
+        await _context.Line.DrainAsync(cancellationToken);
+        if (_memory.Stopping.Count > 0)
+            Failpoint.Hit(FailpointNames.TableStopRecorded);
+        if (_context.Transaction is { IsOpen: true, MayDefer: true })
+            await CheckConstraintsAsync(cancellationToken);
+        Failpoint.Hit(FailpointNames.ApplyBeforePosition);
+        await MoveAsync(position, cancellationToken);
+        _open = null;
+        _memory.Clear();
+        Failpoint.Hit(FailpointNames.ApplyAfterCommit);
+    }
+
+    async ValueTask MoveAsync(Lsn position, CancellationToken cancellationToken)
+    {
+        _closing.Clear();
+        var isOpen = _context.Transaction.IsOpen;
+        _row.WriteMove(_closing.Execute(_row.Move, 2, default), position);
+        var move = _closing.Steps[^1].Operation;
+        // Apart only for the failpoint between them; otherwise both go in one flight, and after a failed update the COMMIT answers ROLLBACK.
+        var apart = isOpen && Failpoint.IsArmed(FailpointNames.ApplyBeforeCommit);
+        if (isOpen && !apart)
+            _closing.Query("COMMIT", default);
+        var results = await _closing.RunAsync(cancellationToken);
+        if (results[move].Error is { SqlState: PositionRow.FencedState })
+            throw new FencedException(_endpoint.ToString(), _opening.Epoch);
+        if (results.FirstFailed is >= 0 and var failed)
+            throw CommitFailure(results[failed].Error!);
+        var ctid = results[move].RequiredText(0, 0);
+        if (apart)
+        {
+            Failpoint.Hit(FailpointNames.ApplyBeforeCommit);
+            await CommitApartAsync(cancellationToken);
+        }
+
+        _row.Ctid = ctid;
+        if (isOpen)
+        {
+            _context.Transaction.Committed();
+            _book.Committed();
+            await ReloadColumnsAsync(cancellationToken);
+        }
+
+        Position = position;
+    }
+
+    async ValueTask CommitApartAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _connection.QueryAsync("COMMIT", cancellationToken);
+        }
+        catch (PgServerException e)
+        {
+            throw CommitFailure(e);
+        }
+    }
+
+    /// <summary>Deferred constraints are checked now, while the failing one can still be told from the COMMIT.</summary>
+    async ValueTask CheckConstraintsAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _connection.QueryAsync("SET CONSTRAINTS ALL IMMEDIATE", cancellationToken);
+        }
+        catch (PgServerException e)
+        {
+            throw CommitFailure(e);
+        }
+    }
+
+    /// <summary>A constraint names its table; a trigger's own error does not, then a table with such triggers is it.</summary>
+    Exception CommitFailure(PgServerException error)
+    {
+        if (!FlightLine.IsOfTable(error))
+            return new PgServerException(error.Error, error);
+        var plan = error.Error is { SchemaName: { } schema, TableName: { } table }
+            ? _book.FindTarget(new TableName(schema, table))
+            : _applier.Applied.FirstOrDefault(p => p.Target.HasUserTriggers);
+        return plan is null ? new PgServerException(error.Error, error) : new ApplyFailure(plan, error.Error.Text, error);
+    }
+
+    async ValueTask ReloadColumnsAsync(CancellationToken cancellationToken)
+    {
+        if (!_context.Transaction.ChangedStates)
+            return;
+        _context.Transaction.ChangedStates = false;
+        var stored = await StoredTables.LoadAsync(_connection, _row, cancellationToken);
+        lock (_states)
+            Replace(stored);
+    }
+
+    /// <summary>Rolls back whatever is open, and forgets what was queued.</summary>
+    async ValueTask ResetAsync(CancellationToken cancellationToken)
+    {
+        await AbandonAsync();
+        if (_context.Transaction.IsOpen || _connection.TransactionStatus != PgTransactionStatus.Idle)
+            await _connection.QueryAsync("ROLLBACK", cancellationToken);
+        _context.Transaction.RolledBack();
+        _book.RolledBack();
+        _open = null;
+    }
+
+    async ValueTask AbandonAsync()
+    {
+        await _context.Line.AbandonAsync();
+        _closing.Clear();
+        _applier.Abandon();
+    }
+
+    /// <summary>A group may go on only in the transaction that is open here.</summary>
+    void RequireContinuity(ApplyGroup group)
+    {
+        var open = _open;
+        foreach (var batch in group.Batches)
+        {
+            foreach (ref readonly var span in batch.Transactions)
+            {
+                if (span.CommitLsn < Position)
+                    continue;
+                if (span.StartsHere ? open is not null : open != span.CommitLsn)
+                    throw new InvalidOperationException($"Transaction {span.CommitLsn} does not follow what was applied before (open: {open?.ToString() ?? "none"}).");
+                open = span.EndsHere ? null : span.CommitLsn;
+            }
+        }
+    }
+
+    static long LastCommitTime(ApplyGroup group)
+    {
+        for (var i = group.Batches.Count - 1; i >= 0; i--)
+        {
+            var spans = group.Batches[i].Transactions;
+            for (var s = spans.Length - 1; s >= 0; s--)
+                if (spans[s].EndsHere)
+                    return spans[s].CommitTime;
+        }
+
+        return 0;
+    }
+
+    async ValueTask LearnAsync(ApplyFailure failure, ApplyGroup group, CancellationToken cancellationToken)
+    {
+        var source = failure.Plan.Source;
+        if (failure is { IsFinal: false, At: null } && _memory.Careful.Add(source))
+        {
+            LogSearching(_logger, source, (failure.InnerException as PgServerException)?.SqlState, failure.Message);
+            return;
+        }
+
+        _memory.Careful.Remove(source);
+        _memory.Stopping[source] = (TargetOf(source), await StopReport.MakeAsync(_connection, _context, failure, FirstPosition(group), cancellationToken));
+    }
+
+    Position FirstPosition(ApplyGroup group)
+    {
+        foreach (var batch in group.Batches)
+        {
+            foreach (ref readonly var span in batch.Transactions)
+                if (span.CommitLsn >= Position)
+                    return new Position(span.CommitLsn, span.FirstOrdinal);
+        }
+
+        return new Position(Position, 0);
+    }
+
+    [LoggerMessage(EventId = 2211, Level = LogLevel.Warning, Message = "Applying to {Table} failed ({SqlState}: {Reason}); its changes are applied one by one to find the one at fault")]
+    static partial void LogSearching(ILogger logger, TableName table, string? sqlState, string reason);
+
+    [LoggerMessage(EventId = 2212, Level = LogLevel.Error, Message = "Table {Table} stopped at {At} ({SqlState}: {Reason}); the other tables go on")]
+    static partial void LogStopped(ILogger logger, TableName table, Position at, string? sqlState, string reason);
+}
