@@ -112,9 +112,10 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
         var oldKey = ReadKey(0, plan, bytes, change.HasOld ? change.Old : change.New, change.End, cursor);
         var newKey = ReadKey(1, plan, context.Rows.BytesOf(row), row.Offset, row.Offset + row.Length, cursor);
         var moves = !oldKey.SequenceEqual(newKey);
+        var set = isFull ? plan.Columns : plan.Statements.SetColumns(shape, moves);
         var bind = context.Line.Filling.Execute(
-            isFull ? plan.Statements.Upsert(moves) : plan.Statements.Update(shape, moves), columns + plan.Key.Length, step);
-        BindRows.WriteRow(bind, context.Rows.BytesOf(row), row.Offset, plan.Bound);
+            isFull ? plan.Statements.Upsert(moves) : plan.Statements.Update(shape, moves), set.Count + plan.Key.Length, step);
+        BindRows.WriteRow(bind, context.Rows.BytesOf(row), row.Offset, plan.Bound, withKeys: set.Any(c => c.IsKey));
         BindRows.WriteKey(bind, oldKey);
         bind.Complete();
     }

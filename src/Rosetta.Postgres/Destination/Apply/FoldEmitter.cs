@@ -142,21 +142,23 @@ sealed class FoldEmitter(ApplyContext context)
                 continue;
             var columns = plan.Columns.Count(c => plan.Shapes.Has(shape, c.RelationIndex));
             if (few)
-                EmitRowUpdates(plan, shape, count, columns);
+                EmitRowUpdates(plan, shape, count);
             else
                 await EmitStagedUpdateAsync(plan, shape, count, columns, cancellationToken);
         }
     }
 
-    void EmitRowUpdates(TablePlan plan, int shape, int count, int columns)
+    void EmitRowUpdates(TablePlan plan, int shape, int count)
     {
+        var set = plan.Statements.SetColumns(shape, keyChanges: false);
+        var withKeys = set.Any(c => c.IsKey);
         var statement = plan.Statements.Update(shape, keyChanges: false);
         var kind = shape == RowShapes.Full ? StepKind.UpdateFull : StepKind.UpdatePartial;
         for (var i = 0; i < count; i++)
         {
             var row = plan.Fold.Keys[_numbers[i]].Row;
-            var bind = context.Line.Filling.Execute(statement, columns + plan.Key.Length, new Step(0, plan, kind, 1, null, row));
-            BindRows.WriteRow(bind, context.Rows.BytesOf(row), row.Offset, plan.Bound);
+            var bind = context.Line.Filling.Execute(statement, set.Count + plan.Key.Length, new Step(0, plan, kind, 1, null, row));
+            BindRows.WriteRow(bind, context.Rows.BytesOf(row), row.Offset, plan.Bound, withKeys);
             BindRows.WriteKey(bind, plan.Fold.KeyOf(_numbers[i]));
             bind.Complete();
         }

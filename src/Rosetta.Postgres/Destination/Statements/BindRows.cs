@@ -9,12 +9,13 @@ namespace Rosetta.Postgres.Destination.Statements;
 static class BindRows
 {
     /// <summary>Writes the columns in <paramref name="columns"/> that the tuple has a value for, in order.</summary>
-    public static void WriteRow(PgBindWriter bind, ReadOnlySpan<byte> bytes, int offset, BoundColumn?[] columns, bool keysOnly = false)
+    /// <param name="withKeys">Key columns too.</param>
+    public static void WriteRow(PgBindWriter bind, ReadOnlySpan<byte> bytes, int offset, BoundColumn?[] columns, bool withKeys = true)
     {
         var reader = new TupleReader(bytes, offset);
         while (reader.Read())
         {
-            if (columns[reader.Column] is not { } column || reader.Kind == ValueKind.Unchanged || (keysOnly && !column.IsKey))
+            if (columns[reader.Column] is not { } column || reader.Kind == ValueKind.Unchanged || (!withKeys && column.IsKey))
                 continue;
             WriteValue(bind, column, reader.Kind, reader.Value);
         }

@@ -67,15 +67,30 @@ sealed class TableStatements(TablePlan plan)
     public PreparedSql Insert() => Prepare(Form.Insert, 0, () => InsertSql(Values()));
 
     /// <summary>
-    /// Updates a row by key: parameters are the shape's columns, then the key columns' old values. Key columns are set only when they change.
+    /// Updates a row by key: parameters are the columns of <see cref="SetColumns"/>, then the key columns' old values.
     /// </summary>
-    public PreparedSql Update(int shape, bool keyChanges) =>
-        Prepare(keyChanges ? Form.UpdateKey : Form.Update, shape, () => UpdateSql(shape, keyChanges));
+    public PreparedSql Update(int shape, bool keyChanges) => Prepare(
+        keyChanges ? Form.UpdateKey : Form.Update, shape, () =>
+        {
+            var set = SetColumns(shape, keyChanges);
+            return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", set.Select((c, i) => $"{c.Sql} = {c.Parameter(i + 1)}"))} WHERE {KeyEquals(set.Count + 1)}";
+        });
 
-    /// <summary>The same for a whole row, which is inserted when there is none; the row count is that of inserted rows.</summary>
+    /// <summary>The columns an update by key sets: key columns only when they change, or when there are no others.</summary>
+    public IReadOnlyList<BoundColumn> SetColumns(int shape, bool keyChanges)
+    {
+        var present = Present(shape);
+        var others = present.Where(c => !c.IsKey).ToList();
+        return keyChanges || others.Count == 0 ? present : others;
+    }
+
+    /// <summary>
+    /// The same for a whole row, which is inserted when there is none: parameters are all columns, then the key columns' old values; the row count is that
+    /// of inserted rows.
+    /// </summary>
     public PreparedSql Upsert(bool keyChanges) => Prepare(
         keyChanges ? Form.UpsertKey : Form.Upsert, 0,
-        () => $"WITH u AS ({UpdateSql(RowShapes.Full, keyChanges)} RETURNING 1) {InsertSql($"SELECT {TypedParameters()} WHERE NOT EXISTS (SELECT FROM u)")}");
+        () => $"WITH u AS ({UpdateAllSql(keyChanges)} RETURNING 1) {InsertSql($"SELECT {TypedParameters()} WHERE NOT EXISTS (SELECT FROM u)")}");
 
     /// <summary>Deletes a row: parameters are the key columns.</summary>
     public PreparedSql Delete() => Prepare(Form.Delete, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t WHERE {KeyEquals(1)}");
@@ -93,11 +108,7 @@ sealed class TableStatements(TablePlan plan)
     /// <summary>Updates the rows that have a staged one.</summary>
     public PreparedSql UpdateStaged(int shape) => Prepare(Form.UpdateStaged, shape, () =>
     {
-        var present = Present(shape);
-        var set = present.Where(c => !c.IsKey).ToList();
-        if (set.Count == 0)
-            set = present;
-        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", set.Select(c => $"{c.Sql} = {Staged(c)}"))} FROM pg_temp.{RowStage(shape).Name} AS s WHERE {KeyEqualsStaged()}";
+        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", SetColumns(shape, keyChanges: false).Select(c => $"{c.Sql} = {Staged(c)}"))} FROM pg_temp.{RowStage(shape).Name} AS s WHERE {KeyEqualsStaged()}";
     });
 
     /// <summary>Inserts the staged rows of which the table has none.</summary>
@@ -126,13 +137,11 @@ sealed class TableStatements(TablePlan plan)
         return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", present.Select((c, i) => $"{c.Sql} = {c.Parameter(i + 1)}"))} WHERE {OneRow(present.Count + 1)}";
     }
 
-    string UpdateSql(int shape, bool keyChanges)
+    string UpdateAllSql(bool keyChanges)
     {
-        var present = Present(shape);
-        var set = present.Select((c, i) => (Column: c, Number: i + 1)).Where(p => keyChanges || !p.Column.IsKey).ToList();
-        if (set.Count == 0)
-            set = present.Select((c, i) => (Column: c, Number: i + 1)).ToList();
-        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", set.Select(p => $"{p.Column.Sql} = {p.Column.Parameter(p.Number)}"))} WHERE {KeyEquals(present.Count + 1)}";
+        var set = SetColumns(RowShapes.Full, keyChanges);
+        var assignments = plan.Columns.Select((c, i) => (Column: c, Sql: $"{c.Sql} = {c.Parameter(i + 1)}")).Where(p => set.Contains(p.Column)).Select(p => p.Sql);
+        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", assignments)} WHERE {KeyEquals(plan.Columns.Count + 1)}";
     }
 
     string KeyEquals(int first) => string.Join(" AND ", plan.Columns.Where(c => c.IsKey).Select((c, i) => $"t.{c.Sql} = {c.Parameter(first + i)}"));
@@ -148,7 +157,7 @@ sealed class TableStatements(TablePlan plan)
         var columns = plan.Target.Kind == 'p' ? "m.tableoid, m.ctid" : "m.ctid";
         var mine = string.Join(", ", plan.Columns.Select(c => $"m.{c.Sql}"));
         var given = string.Join(", ", plan.Columns.Select((c, i) => c.TypedParameter(first + i)));
-        return $"{rowId} = (SELECT {columns} FROM {plan.Target.OnlySql} AS m WHERE ROW({mine}) OPERATOR(pg_catalog.*=) ROW({given}) LIMIT 1)";
+        return $"{rowId} = (SELECT {columns} FROM {plan.Target.OnlySql} AS m WHERE ROW({mine})::record OPERATOR(pg_catalog.*=) ROW({given})::record LIMIT 1)";
     }
 
     List<BoundColumn> Present(int shape) => plan.Columns.Where(c => plan.Shapes.Has(shape, c.RelationIndex)).ToList();
