@@ -121,7 +121,7 @@ public sealed class Replica : IAsyncDisposable
         var result = await ApplyAsync(group);
         Assert.True(result.Stops.Count == 0, string.Join('\n', result.Stops));
         // Falling back to source order would hide a mistake of the fast path.
-        Assert.Empty(Events.Texts.Where(t => t.Contains("one by one", StringComparison.Ordinal)));
+        Assert.DoesNotContain(Events.Texts, t => t.Contains("one by one", StringComparison.Ordinal));
         return result;
     }
 

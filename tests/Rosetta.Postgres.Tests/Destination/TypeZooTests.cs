@@ -30,7 +30,7 @@ public sealed class TypeZooTests(DestinationServer server)
                12345678901234567890.0000000001, '-0', CASE id % 3 WHEN 0 THEN 'NaN' WHEN 1 THEN '-0' ELSE '-Infinity' END::float8, id % 2 = 0, '\x00ff00', 'ab', 'äöü', '',
                (ARRAY['infinity', '-infinity', '4713-01-01 BC', '5874897-12-31'])[1 + id % 4]::date, '24:00:00', '23:59:59.999999+15:59:59', '294276-12-31 23:59:59.999999', '0044-03-15 12:00:00.5+00 BC',
                '-1 year 2 mons -3 days 04:05:06.789', gen_random_uuid(), '{"a" : 1.0,  "a": 2}', '{"n": 1.10, "big": 123456789012345678901234567890}', '<a>1</a>',
-               '[-2:0]={1,NULL,3}', ARRAY['', NULL, 'a"b'], 'it''s ok', ARRAY['happy', NULL]::zoo.mood[], ROW(1, 'x,y'), ARRAY[ROW(NULL, ''), NULL]::zoo.pair[], id, ARRAY[1, 2],
+               '[-2:0]={1,NULL,3}', ARRAY['', NULL, 'a"b'], 'it''s ok', ARRAY['happy', NULL]::zoo.mood[], ROW(1, 'x,y')::zoo.pair, ARRAY[ROW(NULL, '')::zoo.pair, NULL], id, ARRAY[1, 2],
                '[1,5)', 'empty', '(-1.5,)', '{[1,3),[5,9)}', '::1/64', '10.0.0.0/8', '08:00:2b:01:02:03', '(1,-0)', '(1,1),(0,0)', '[(0,0),(1,1)]',
                '101', '1', 'a:1A b:2', 'a & !b', '16/B374D848', 4294967295, '-92233720368547758.08', -32768, -9223372036854775808, 'x', 'n', 'pg_class', '10:20:10,14,15'
           FROM generate_series({{from}}, {{from + count - 1}}) id;
@@ -53,7 +53,7 @@ public sealed class TypeZooTests(DestinationServer server)
 
         foreach (var rows in new[] { "\"Id.x\" % 20 = 7", "true" })
         {
-            await replica.SourceAsync($"UPDATE \"Weird \"\".name\" SET i8 = 1, n = n * 1.00, m = 'happy', dom = 77, ia = '[5:6]={{1,2}}', p = ROW(2, NULL), mny = '1.00' WHERE {rows}");
+            await replica.SourceAsync($"UPDATE \"Weird \"\".name\" SET i8 = 1, n = n * 1.00, m = 'happy', dom = 77, ia = '[5:6]={{1,2}}', p = ROW(2, NULL)::zoo.pair, mny = '1.00' WHERE {rows}");
             await replica.SyncAsync();
             await replica.AssertEqualAsync();
             await replica.SourceAsync($"UPDATE \"Weird \"\".name\" SET \"k;2\" = \"k;2\" || '…' WHERE {rows}");
