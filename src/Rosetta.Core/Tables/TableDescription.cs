@@ -21,6 +21,9 @@ public sealed record TableDescription(
     /// <summary>The types outside pg_catalog that the columns need, each after those it is made of.</summary>
     public IReadOnlyList<TypeDefinition> Types { get; init; } = [];
 
+    /// <summary>A partitioned table, which is published as one (publish_via_partition_root); its rows are those of its partitions.</summary>
+    public bool IsPartitioned { get; init; }
+
     /// <summary>
     /// The identity rests on generated columns: they are not in the stream, and PostgreSQL 18 refuses UPDATE and DELETE of such a table once it
     /// is published with them.

@@ -43,10 +43,10 @@ static class CatalogJson
         {
             Types = types.DefinitionsFor(columns.Select(c => c.TypeOid)),
             IdentityIsGenerated = identityIsGenerated,
+            IsPartitioned = Text(row, "kind") == "p",
         };
         return new SourceTable(
             description,
-            Text(row, "kind")[0],
             row.GetProperty("partition").GetBoolean(),
             row.GetProperty("unlogged").GetBoolean(),
             Text(row, "owner"),

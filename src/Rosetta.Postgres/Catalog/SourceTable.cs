@@ -4,7 +4,6 @@ namespace Rosetta.Postgres.Catalog;
 
 /// <summary>A table of the source with what decides whether and how it can be replicated.</summary>
 /// <param name="Description">As destinations see it.</param>
-/// <param name="Kind">pg_class.relkind: r, or p for a partitioned table.</param>
 /// <param name="IsPartition">A partition of another table.</param>
 /// <param name="IsUnlogged">Its changes are not in the WAL.</param>
 /// <param name="Owner">Role that owns it.</param>
@@ -20,7 +19,6 @@ namespace Rosetta.Postgres.Catalog;
 /// the like over a type without binary form. Decoding such a table in binary mode ends the stream.</param>
 public sealed record SourceTable(
     TableDescription Description,
-    char Kind,
     bool IsPartition,
     bool IsUnlogged,
     string Owner,
@@ -37,7 +35,7 @@ public sealed record SourceTable(
     public TableName Name => Description.Name;
 
     /// <summary>A partitioned table: has no rows of its own and is replicated as its leaf partitions, unless a publication says via root.</summary>
-    public bool IsPartitioned => Kind == 'p';
+    public bool IsPartitioned => Description.IsPartitioned;
 
     /// <summary>Can be added to a publication and be decoded at all.</summary>
     public bool CanBeReplicated => !IsUnlogged && UndecodableColumns.Count == 0;

@@ -1,0 +1,34 @@
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Catalog;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Snapshot;
+
+/// <summary>One session inside an imported snapshot. Not thread-safe: one table at a time.</summary>
+public sealed class SnapshotWorker(PgConnection connection, Lsn since) : IAsyncDisposable
+{
+    /// <summary>See <see cref="SnapshotExport.Since"/>.</summary>
+    public Lsn Since { get; } = since;
+
+    /// <summary>The session, and with it this worker's hold on the snapshot, is lost.</summary>
+    public bool IsBroken => connection.IsBroken;
+
+    /// <summary>The table as it was in the snapshot; null when it was not there.</summary>
+    public async Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken) =>
+        (await SourceCatalog.FindAsync(connection, table, cancellationToken))?.Description;
+
+    /// <summary>The rows of a table as they were in the snapshot, in COPY's form.</summary>
+    /// <param name="table">From <see cref="DescribeAsync"/> of a worker on the same snapshot.</param>
+    /// <param name="columns">The wanted columns; null for all. Generated ones are always left out, as in the stream.</param>
+    /// <param name="rowFilter">An expression of the source's publication (<see cref="Source.PublicationFacts.RowFilterOf"/>), null for all rows.</param>
+    public SnapshotCopySource CopyOut(TableDescription table, IReadOnlyList<string>? columns = null, string? rowFilter = null)
+    {
+        var wanted = table.Columns.Where(c => c.Generated is null && (columns is null || columns.Contains(c.Name))).ToList();
+        var format = wanted.All(c => c.HasBinaryForm) ? CopyFormat.Binary : CopyFormat.Text;
+        return new SnapshotCopySource(connection, table, [.. wanted.Select(c => c.Name)], format, rowFilter);
+    }
+
+    public ValueTask DisposeAsync() => connection.DisposeAsync();
+}
