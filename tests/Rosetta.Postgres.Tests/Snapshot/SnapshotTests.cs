@@ -74,7 +74,7 @@ public sealed class SnapshotTests(SourceServer source)
         var name = await source.CreateDatabaseAsync($$"""
             CREATE SCHEMA "Sch.""; ü"; CREATE TYPE mood AS ENUM ('a', 'b');
             CREATE TABLE {{Odd}} ("i""d" bigint PRIMARY KEY, "g;" bigint GENERATED ALWAYS AS ("i""d" * 2) STORED, v text, n numeric, m mood[], j jsonb, f float8, ts timestamptz);
-            INSERT INTO {{Odd}} SELECT i, DEFAULT, repeat('ü' || i, (i % 50)::int), i / 7.0, ARRAY['a', NULL, 'b']::mood[], jsonb_build_object('k', i), 'NaN', now()
+            INSERT INTO {{Odd}} ("i""d", v, n, m, j, f, ts) SELECT i, repeat('ü' || i, (i % 50)::int), i / 7.0, ARRAY['a', NULL, 'b']::mood[], jsonb_build_object('k', i), 'NaN', now()
               FROM generate_series(1, 20000) i;
             CREATE TABLE copy (LIKE {{Odd}} INCLUDING ALL);
             """);
