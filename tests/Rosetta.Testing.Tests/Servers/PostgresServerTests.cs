@@ -167,7 +167,7 @@ public sealed class PostgresServerTests(ITestOutputHelper output)
         Assert.Contains("invalid value for parameter \"shared_buffers\"", error.Message, StringComparison.Ordinal);
     }
 
-    [Theory]
+    [TheoryNeeding("node", "npm")]
     [InlineData(14)]
     [InlineData(18)]
     public async Task Should_run_other_versions_from_npm(int version)

@@ -34,7 +34,7 @@ public sealed class WatcherTests(TwoServers servers, ITestOutputHelper output) :
             new InvariantWatcherOptions { ConnectionString = destination, Interval = Interval, Log = output.WriteLine });
         await using var slot = SlotWatcher.Start(source, "native", Interval, output.WriteLine);
         workload.Start();
-        await workload.WaitForChangesAsync(3_000, TimeSpan.FromSeconds(120));
+        await workload.WaitForChangesAsync(1_500, TimeSpan.FromSeconds(120));
         await workload.StopAsync();
         await DatabaseComparison.WaitForEqualityAsync(source, destination, workload.Tables, TimeSpan.FromSeconds(120));
 

@@ -58,13 +58,13 @@ public sealed class InvariantWatcher : Watcher
             return;
         SumsSeen++;
         if (total != _accountsTotal)
-            Violation(string.Create(CultureInfo.InvariantCulture, $"the sum of all balances is {total} instead of {_accountsTotal}"));
+            Violation("sum", string.Create(CultureInfo.InvariantCulture, $"the sum of all balances is {total} instead of {_accountsTotal}"));
     }
 
     void CheckCounter(int id, long value)
     {
         if (_counters.TryGetValue(id, out var before) && value < before)
-            Violation(string.Create(CultureInfo.InvariantCulture, $"counter {id} went back from {before} to {value}"));
+            Violation("counter", string.Create(CultureInfo.InvariantCulture, $"counter {id} went back from {before} to {value}"));
         _counters[id] = value;
     }
 }
@@ -86,6 +86,6 @@ public sealed record InvariantWatcherOptions
     /// <summary>Pause between two looks.</summary>
     public TimeSpan Interval { get; init; } = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Told of every violation at once.</summary>
+    /// <summary>Told of each new violation at once.</summary>
     public Action<string>? Log { get; init; }
 }

@@ -94,6 +94,7 @@ public sealed class SlotWatcher : Watcher
             else if (applied < before && _destinations.ContainsKey(name))
             {
                 Violation(
+                    name,
                     $"slot {_slot} has confirmed {new NpgsqlLogSequenceNumber(before)}, destination {name} stands at "
                         + $"{new NpgsqlLogSequenceNumber(applied)}");
             }

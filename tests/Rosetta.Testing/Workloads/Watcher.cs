@@ -5,8 +5,8 @@ namespace Rosetta.Testing.Workloads;
 /// <summary>What a watcher saw.</summary>
 /// <param name="Polls">Successful looks at all it watches.</param>
 /// <param name="Unavailable">Looks that failed because a server was away or a table not there yet.</param>
-/// <param name="Violations">The first violations, with the time since the start; empty when all held.</param>
-/// <param name="ViolationCount">All violations.</param>
+/// <param name="Violations">The first different violations of each kind, with the time since the start; empty when all held.</param>
+/// <param name="ViolationCount">All violations; one that lasts counts at every look.</param>
 public sealed record WatchReport(long Polls, long Unavailable, IReadOnlyList<string> Violations, long ViolationCount)
 {
     public override string ToString() =>
@@ -16,10 +16,11 @@ public sealed record WatchReport(long Polls, long Unavailable, IReadOnlyList<str
 /// <summary>A loop that looks at something again and again until stopped, and keeps a report.</summary>
 public abstract class Watcher : IAsyncDisposable
 {
-    const int KeptViolations = 20;
+    const int KeptPerKind = 10;
 
     readonly Lock _guard = new();
     readonly List<string> _violations = [];
+    readonly Dictionary<string, HashSet<string>> _kept = [];
     readonly Stopwatch _watch = Stopwatch.StartNew();
     readonly CancellationTokenSource _stop = new();
     readonly TimeSpan _interval;
@@ -71,13 +72,17 @@ public abstract class Watcher : IAsyncDisposable
 
     private protected abstract Task CloseAsync();
 
-    private protected void Violation(string text)
+    /// <summary>Notes a violation; the kind keeps a flood of one from hiding the others.</summary>
+    private protected void Violation(string kind, string text)
     {
         lock (_guard)
         {
             _violationCount++;
-            if (_violations.Count < KeptViolations)
-                _violations.Add($"after {_watch.Elapsed.TotalSeconds:F1} s: {text}");
+            if (!_kept.TryGetValue(kind, out var kept))
+                _kept[kind] = kept = [];
+            if (kept.Count == KeptPerKind || !kept.Add(text))
+                return;
+            _violations.Add($"after {_watch.Elapsed.TotalSeconds:F1} s: {text}");
         }
         _log?.Invoke($"VIOLATION {text}");
     }
