@@ -84,7 +84,10 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
     {
         Detach(lane);
         lock (_gate)
-            _lanes.Remove(lane.DestinationId);
+        {
+            if (_lanes.TryGetValue(lane.DestinationId, out var known) && ReferenceEquals(known, lane))
+                _lanes.Remove(lane.DestinationId);
+        }
     }
 
     /// <summary>
@@ -269,7 +272,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
         {
             _deliveredUpTo = Lsn.MaxOf(_deliveredUpTo, batch.DeliveredUpTo);
             _openAtEnd = batch.IsOpenAtEnd;
-            if (!_openAtEnd && !_restart)
+            if (_running && !_openAtEnd && !_restart)
                 JoinAll();
             nobody = NobodyListens();
         }

@@ -47,6 +47,9 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
     /// <summary>Host, port and database for log lines and messages.</summary>
     public string Where => $"{Settings.Host}:{Settings.Port}/{Settings.Database}";
 
+    /// <summary>For pools of their own to the same place; holds the password, so never logged.</summary>
+    public string ConnectionString => Settings.ConnectionString;
+
     /// <summary>The pool, for code that writes its own SQL on tables it owns (cluster_nodes).</summary>
     public NpgsqlDataSource DataSource => _dataSource;
 

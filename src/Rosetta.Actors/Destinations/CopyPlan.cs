@@ -1,0 +1,48 @@
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Tables;
+
+using Rosetta.Actors.Replication;
+
+namespace Rosetta.Actors.Destinations;
+
+/// <summary>What a lane has to do about its tables before it streams. Pure.</summary>
+/// <param name="Copies">Tables to copy, largest first; true: the target may be emptied.</param>
+/// <param name="Adoptions">Tables that stream from now on without a copy.</param>
+/// <param name="Forgotten">Tables the destination has a state for that are no longer planned.</param>
+public sealed record CopyPlan(
+    IReadOnlyList<(PlannedTable Table, bool EmptyFirst)> Copies, IReadOnlyList<PlannedTable> Adoptions, IReadOnlyList<TableName> Forgotten)
+{
+    public bool IsEmpty => Copies.Count == 0 && Adoptions.Count == 0 && Forgotten.Count == 0;
+
+    /// <param name="plan">What is wanted.</param>
+    /// <param name="states">What the destination stores.</param>
+    /// <param name="refused">Tables whose copy failed in a way that only an order can mend; not tried again by themselves.</param>
+    /// <param name="done">Resync requests already carried out by this incarnation, by table.</param>
+    public static CopyPlan For(
+        DestinationPlan plan, IReadOnlyDictionary<TableName, DestinationTable> states, IReadOnlySet<TableName> refused,
+        IReadOnlySet<(TableName Table, long RequestId)> done)
+    {
+        var copies = new List<(PlannedTable, bool)>();
+        var adoptions = new List<PlannedTable>();
+        foreach (var table in plan.Tables.Where(t => t.Route is not null))
+        {
+            var ordered = plan.Resync.TryGetValue(table.Source, out var order) && !done.Contains((table.Source, order.RequestId));
+            var known = states.GetValueOrDefault(table.Source);
+            if (ordered && (order.Force || known?.Since is null || known.Stop is not null))
+                copies.Add((table, true));
+            else if (known is null && !refused.Contains(table.Source))
+            {
+                if (plan.CopyFirst)
+                    copies.Add((table, false));
+                else
+                    adoptions.Add(table);
+            }
+        }
+
+        var wanted = plan.Tables.Where(t => t.Route is not null || t.Error is not null).Select(t => t.Source).ToHashSet();
+        return new CopyPlan(
+            [.. copies.OrderByDescending(c => c.Item1.Description?.EstimatedBytes ?? 0)],
+            adoptions,
+            [.. states.Keys.Where(k => !wanted.Contains(k))]);
+    }
+}

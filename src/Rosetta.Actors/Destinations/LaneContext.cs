@@ -1,0 +1,36 @@
+using Rosetta.Actors.Replication;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Lanes;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Actors.Destinations;
+
+/// <summary>Everything one lane's program works with. Made by the pipeline for each of its destinations.</summary>
+/// <param name="Opening">Identity for the destination; its start position is filled in when the source is ready.</param>
+/// <param name="Readers">Tables copied at once.</param>
+/// <param name="Stored">Told the position that the destination stores.</param>
+/// <param name="DriftsStored">Told when the destination has stored that the plan's drifted tables stopped.</param>
+/// <param name="ResyncDone">Told when an order to copy a table again has been carried out, or has failed for good.</param>
+public sealed record LaneContext(
+    long PipelineId,
+    long DestinationId,
+    string Name,
+    IDestination Destination,
+    DestinationOpening Opening,
+    LaneHub Hub,
+    Lane Lane,
+    PlanBoard Plans,
+    ILaneSource Source,
+    DestinationStatus Status,
+    LaneMetrics Metrics,
+    GroupBounds Bounds,
+    int Readers,
+    TimeSpan DrainTimeout,
+    Action<TableName, ResyncOrder, string?> ResyncDone,
+    Action<Lsn> Stored,
+    Action<DestinationPlan> DriftsStored)
+{
+    /// <summary>Tables already stopped for having lost changes at the source, by reason; each stops once.</summary>
+    internal HashSet<(TableName Table, string Reason)> DriftsHandled { get; } = [];
+}

@@ -1,0 +1,261 @@
+using Rosetta.Actors.Replication;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Failpoints;
+using Rosetta.Core.Lanes;
+using Rosetta.Core.Pipelines;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Actors.Destinations;
+
+/// <summary>
+/// What one lane does, in order: open the destination, copy what it lacks, catch up, join, apply; again from the copy whenever its tables
+/// change, and from catching up whenever it was detached. Runs until stopped; any failure ends it and its actor decides what follows.
+/// </summary>
+public sealed class LaneProgram(LaneContext context, TimeProvider time)
+{
+    readonly HashSet<TableName> _refused = [];
+    readonly HashSet<(TableName, long)> _done = [];
+    readonly Lock _gate = new();
+    CancellationTokenSource _interrupt = new();
+    volatile bool _stopping;
+
+    Lane Lane => context.Lane;
+
+    LaneHub Hub => context.Hub;
+
+    DestinationStatus Status => context.Status;
+
+    /// <summary>The tables changed: look at the plan again after the group at hand.</summary>
+    public void Replan()
+    {
+        lock (_gate)
+            _interrupt.Cancel();
+    }
+
+    /// <summary>Come to an end: an attached lane when its log is read to the end, any other after the group at hand.</summary>
+    public void Stop()
+    {
+        _stopping = true;
+        if (Lane.State != LaneState.Attached)
+            Replan();
+    }
+
+    /// <exception cref="FencedException">A newer incarnation has this destination.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await context.Source.WhenReady(cancellationToken).ConfigureAwait(false);
+        await using var session = await context.Destination
+            .OpenAsync(context.Opening with { StartPosition = Lane.Passed }, cancellationToken).ConfigureAwait(false);
+        Failpoint.Hit(FailpointNames.DestinationFenced);
+        var resumeAt = await context.Source.ResumeAtAsync(context.DestinationId, session.Position, cancellationToken).ConfigureAwait(false);
+        if (Lane.Log is null)
+            Lane.Pass(resumeAt);
+        Lane.Failing = false;
+        Status.Fault = null;
+        context.Stored(session.Position);
+        var pump = new LanePump(Lane, session, context.Bounds, (result, bytes, took) =>
+        {
+            context.Stored(session.Position);
+            Applied(result, bytes, took);
+        });
+
+        while (!_stopping || Lane.Log is not null)
+        {
+            var interrupt = RenewInterrupt();
+            if (context.Plans[context.DestinationId] is not { } plan)
+                return;
+            if (!await FollowPlanAsync(session, plan, cancellationToken).ConfigureAwait(false))
+                continue;
+            if (_stopping && Lane.Log is null)
+                return;
+            await StreamAsync(session, pump, interrupt, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    CancellationToken RenewInterrupt()
+    {
+        lock (_gate)
+        {
+            if (_interrupt.IsCancellationRequested && !(_stopping && Lane.State != LaneState.Attached))
+            {
+                _interrupt.Dispose();
+                _interrupt = new CancellationTokenSource();
+            }
+
+            return _interrupt.Token;
+        }
+    }
+
+    /// <summary>Copies, adopts and forgets what the plan asks for. False: the plan changed meanwhile or a copy has to be tried again.</summary>
+    async Task<bool> FollowPlanAsync(IDestinationSession session, DestinationPlan plan, CancellationToken cancellationToken)
+    {
+        ShowTables(session, plan);
+        var todo = CopyPlan.For(plan, session.Tables, _refused, _done);
+        foreach (var table in todo.Forgotten)
+            await session.ForgetTableAsync(table, cancellationToken).ConfigureAwait(false);
+        await StopDriftedAsync(session, plan, cancellationToken).ConfigureAwait(false);
+        session.Route(plan.Tables.Where(t => t.Route is not null).ToDictionary(t => t.Source, t => t.Route!));
+        FinishOrders(session, plan);
+        if (todo.Copies.Count == 0 && todo.Adoptions.Count == 0)
+            return true;
+        if (_stopping)
+            return true;
+
+        // The lane becomes a hold on the slot before the snapshot is taken: changes after it are found again by catching up.
+        Hub.Detach(Lane);
+        await session.RollbackAsync(cancellationToken).ConfigureAwait(false);
+        var copier = new TableCopier(context, session, time);
+        foreach (var (table, order, error) in await copier.RunAsync(todo, plan, cancellationToken).ConfigureAwait(false))
+        {
+            if (error is not null)
+                _refused.Add(table);
+            if (order is { } answered)
+            {
+                _done.Add((table, answered.RequestId));
+                context.ResyncDone(table, answered, error);
+            }
+        }
+
+        await SkipToSnapshotAsync(session, plan, cancellationToken).ConfigureAwait(false);
+        return true;
+    }
+
+    /// <summary>A table that left its publication for a while lost changes: it stops, stored at the destination, until it is copied again.</summary>
+    async Task StopDriftedAsync(IDestinationSession session, DestinationPlan plan, CancellationToken cancellationToken)
+    {
+        foreach (var (table, reason) in plan.Drifts)
+        {
+            if (!context.DriftsHandled.Add((table, reason)) || !session.Tables.TryGetValue(table, out var known) || !known.Streams)
+                continue;
+            var stop = new TableStop(
+                new Position(Lane.Passed, 0), null, null, $"Changes of this table were lost at the source: {reason}",
+                $"POST /pipelines/{context.PipelineId}/destinations/{context.DestinationId}/tables/{table}/resync copies it again.");
+            await session.StopTableAsync(table, stop, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (plan.Drifts.Count > 0)
+        {
+            ShowTables(session, plan);
+            context.DriftsStored(plan);
+        }
+    }
+
+    /// <summary>Nothing between the lane's position and the oldest copy concerns it: it need not be read.</summary>
+    async Task SkipToSnapshotAsync(IDestinationSession session, DestinationPlan plan, CancellationToken cancellationToken)
+    {
+        var oldest = Lsn.Max;
+        foreach (var table in plan.Tables)
+        {
+            if (table.Route is not null && session.Tables.TryGetValue(table.Source, out var known) && known is { Streams: true, Since: { } since })
+                oldest = Lsn.Min(oldest, since);
+        }
+
+        if (oldest == Lsn.Max || oldest <= Lane.Passed)
+            return;
+        await session.AdvanceAsync(oldest, cancellationToken).ConfigureAwait(false);
+        context.Stored(session.Position);
+        Lane.Pass(oldest);
+    }
+
+    async Task StreamAsync(IDestinationSession session, LanePump pump, CancellationToken interrupt, CancellationToken cancellationToken)
+    {
+        // A session that was opened again after a failure goes on from its log if that still reaches back.
+        if (Lane.Log is { } kept)
+        {
+            if (Lane.State == LaneState.Attached && kept.TryRewind())
+            {
+                ShowStreaming(session);
+                await pump.RunAsync(kept, null, interrupt, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
+            Hub.Detach(Lane);
+        }
+
+        if (!Hub.IsRunning)
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(interrupt, cancellationToken);
+            LaneAttachment attachment;
+            try
+            {
+                attachment = await Hub.AttachAsync(Lane, either.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                return;
+            }
+
+            if (Lane.Passed >= attachment.Boundary)
+            {
+                Hub.Joined(Lane);
+                ShowStreaming(session);
+                await pump.RunAsync(attachment.Log, null, interrupt, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
+            Hub.Detach(Lane);
+        }
+
+        var joined = await new LaneCatchUp(context, pump).RunAsync(() => ShowStreaming(session), interrupt, cancellationToken).ConfigureAwait(false);
+        if (joined is { } log)
+            await pump.RunAsync(log, null, interrupt, cancellationToken).ConfigureAwait(false);
+    }
+
+    void Applied(ApplyResult result, long bytes, TimeSpan took)
+    {
+        Status.Count(result);
+        Status.AppliedUpTo(Lane.Passed);
+        context.Metrics.Applied(result, bytes, took);
+    }
+
+    void ShowTables(IDestinationSession session, DestinationPlan plan)
+    {
+        Status.Keep(plan.Tables.Select(t => t.Source).ToHashSet());
+        foreach (var table in plan.Tables)
+        {
+            var known = session.Tables.GetValueOrDefault(table.Source);
+            var shown = TableProgress.Of(table, StateOf(table, known));
+            if (known?.Stop is { } stop)
+                shown = shown with { Error = stop.Reason, Remedy = stop.Remedy };
+            if (known is not null)
+                shown = shown with { SnapshotRows = known.CopiedRows };
+            if (known is null && Status.Of(table.Source) is { State: TableState.Error } before && _refused.Contains(table.Source))
+                shown = before;
+            Status.Set(shown);
+        }
+    }
+
+    TableState StateOf(PlannedTable table, DestinationTable? known) => table switch
+    {
+        { Excluded: true } => TableState.Excluded,
+        { Error: not null } => TableState.Error,
+        _ when known?.Stop is not null => TableState.Error,
+        _ when known?.Since is null => TableState.Pending,
+        _ when known.Since > Lane.Passed => TableState.CatchingUp,
+        { InsertOnly: true } => TableState.InsertOnly,
+        _ => TableState.Streaming,
+    };
+
+    void ShowStreaming(IDestinationSession session)
+    {
+        if (context.Plans[context.DestinationId] is { } plan)
+            ShowTables(session, plan);
+        Status.AppliedUpTo(Lane.Passed);
+        Status.Succeeded();
+    }
+
+    /// <summary>An order whose table was copied by an earlier incarnation, or needs nothing, is answered.</summary>
+    void FinishOrders(IDestinationSession session, DestinationPlan plan)
+    {
+        foreach (var (table, order) in plan.Resync)
+        {
+            var planned = plan.Tables.FirstOrDefault(t => t.Source == table);
+            var nothingToDo = planned?.Route is null
+                || (!order.Force && session.Tables.TryGetValue(table, out var known) && known.Streams);
+            if (nothingToDo && _done.Add((table, order.RequestId)))
+                context.ResyncDone(table, order, planned?.Error);
+        }
+    }
+}

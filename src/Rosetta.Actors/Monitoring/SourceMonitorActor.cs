@@ -1,0 +1,106 @@
+using Akka.Actor;
+using Akka.Event;
+using Rosetta.Actors.Replication;
+using Rosetta.Core.Pipelines;
+using Rosetta.Postgres.Source;
+using Rosetta.Store;
+using Rosetta.Store.Monitoring;
+using Rosetta.Store.Sources;
+
+namespace Rosetta.Actors.Monitoring;
+
+/// <param name="Interval">Time between two looks at every source.</param>
+public sealed record MonitorServices(ConfigStore Store, TimeSpan Interval, TimeProvider Time)
+{
+    /// <summary>How long WAL metrics are kept.</summary>
+    public TimeSpan Retention { get; init; } = TimeSpan.FromDays(7);
+}
+
+/// <summary>
+/// The cluster's one look at the sources: WAL size and what each slot keeps, recorded for the API. Pipelines do not depend on it; a source
+/// that cannot be asked is tried again at the next interval.
+/// </summary>
+public sealed class SourceMonitorActor : ReceiveActor, IWithTimers
+{
+    const int PageSize = 1000;
+
+    abstract record Own : INoSerializationVerificationNeeded, IDeadLetterSuppression;
+
+    sealed record Look : Own
+    {
+        public static readonly Look Instance = new();
+    }
+
+    sealed record Looked(IReadOnlyList<(string Source, string Reason)> Failures) : Own;
+
+    sealed record Away(Exception Error) : Own;
+
+    readonly MonitorServices _services;
+    readonly ILoggingAdapter _log = Context.GetLogger();
+    readonly HashSet<string> _silent = [];
+    bool _looking;
+
+    public SourceMonitorActor(MonitorServices services)
+    {
+        _services = services;
+        Receive<Look>(_ => OnLook());
+        Receive<Looked>(OnLooked);
+        Receive<Away>(away =>
+        {
+            _looking = false;
+            _log.Warning("WAL metrics could not be recorded: {Reason}", away.Error.Message);
+        });
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart() => Timers.StartPeriodicTimer("look", Look.Instance, TimeSpan.FromSeconds(2), _services.Interval);
+
+    void OnLook()
+    {
+        if (_looking)
+            return;
+        _looking = true;
+        LookAsync().PipeTo(Self, failure: e => new Away(e));
+    }
+
+    void OnLooked(Looked looked)
+    {
+        _looking = false;
+        foreach (var (source, reason) in looked.Failures.Where(f => _silent.Add(f.Source)))
+            _log.Warning("Source [{Source}] cannot be asked about its WAL: {Reason}", source, reason);
+        _silent.RemoveWhere(s => looked.Failures.All(f => f.Source != s));
+    }
+
+    async Task<Looked> LookAsync()
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        var failures = new List<(string, string)>();
+        var sources = await _services.Store.Sources.ListAsync(PageSize, 0, limit.Token).ConfigureAwait(false);
+        foreach (var source in sources.Items)
+        {
+            try
+            {
+                await RecordAsync(source, limit.Token).ConfigureAwait(false);
+            }
+            catch (Npgsql.NpgsqlException e)
+            {
+                failures.Add((source.Name, e.Message));
+            }
+        }
+
+        return new Looked(failures);
+    }
+
+    async Task RecordAsync(SourceDefinition source, CancellationToken cancellationToken)
+    {
+        var name = new SessionName(_services.Store.Installation.Uuid, 0, 0, "monitor").ToString();
+        await using var database = new SourceDatabase(SourceLink.EndpointOf(source) with { ApplicationName = name });
+        var wal = await new SourceMonitorQueries(database).WalAsync(cancellationToken).ConfigureAwait(false);
+        // Without the right to see pg_wal, what the slots keep is the best known lower bound.
+        var size = wal.WalSizeBytes ?? wal.Slots.Select(s => s.RetainedBytes).DefaultIfEmpty(0).Max();
+        await _services.Store.WalMetrics.AddAsync(
+            source.Id, size, [.. wal.Slots.Select(s => new SlotMetric(s.Name, s.RetainedBytes, s.IsActive))], _services.Retention, cancellationToken)
+            .ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,136 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Event;
+using Rosetta.Actors.Replication;
+using Rosetta.Core.Tables;
+using Rosetta.Store.Requests;
+
+namespace Rosetta.Actors.Pipelines;
+
+/// <content>Requests: refresh, resync of a table, resync of the pipeline. They stay open in the config database until they are done.</content>
+public sealed partial class PipelineActor
+{
+    readonly Dictionary<long, PipelineRequest> _open = [];
+    readonly Dictionary<long, string> _failures = [];
+
+    void LookForRequests()
+    {
+        if (_phase != Phase.Running)
+            return;
+        var generation = _generation;
+        LookAsync().PipeTo(Self, failure: e => new RequestsFound(generation, []));
+
+        async Task<RequestsFound> LookAsync()
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            return new RequestsFound(generation, await _services.Requests.OpenAsync(_id, limit.Token).ConfigureAwait(false));
+        }
+    }
+
+    /// <summary>A resync of the pipeline begins before anything runs: new generations, so that old positions and states no longer count.</summary>
+    async Task<bool> BeginResyncsAsync(ImmutableArray<PipelineRequest> requests, long epoch, CancellationToken cancellationToken)
+    {
+        var any = false;
+        foreach (var request in requests.Where(r => r.Kind == PipelineRequestKind.Resync))
+        {
+            any = true;
+            var state = await _services.Requests.FindStateAsync(request.Id, cancellationToken).ConfigureAwait(false);
+            if (state?.State != "PENDING")
+                continue;
+            await _services.PipelineDestinations
+                .RenewGenerationsAsync(_id, epoch, request.DestinationIds is { } ids ? [.. ids] : null, cancellationToken).ConfigureAwait(false);
+            await _services.Requests.BeginAsync(request, epoch, cancellationToken).ConfigureAwait(false);
+        }
+
+        return any;
+    }
+
+    void OnRequests(RequestsFound found)
+    {
+        if (found.Generation != _generation || _phase != Phase.Running || _run is not { } run)
+            return;
+        var replan = false;
+        foreach (var request in found.Requests.Where(r => !_open.ContainsKey(r.Id)))
+        {
+            if (request.Kind == PipelineRequestKind.Resync && _destinations.Count > 0)
+            {
+                // It came while we run: everything starts anew, under new generations.
+                StopThen(After.Load);
+                return;
+            }
+
+            _open[request.Id] = request;
+            var destinations = run.Definition.Destinations.Select(d => d.Destination.Id).Where(id => request.DestinationIds?.Contains(id) ?? true).ToList();
+            replan = true;
+            switch (request.Kind)
+            {
+                case PipelineRequestKind.Resync:
+                    foreach (var destination in destinations)
+                        run.Orders.OrderWhole(destination, request.Id);
+                    break;
+                case PipelineRequestKind.ResyncTable when TableName.TryParse(request.TableName, out var table):
+                    foreach (var destination in destinations)
+                        run.Orders.OrderTable(destination, table, request.Id);
+                    break;
+                default:
+                    FinishRequest(request.Id, null);
+                    break;
+            }
+        }
+
+        if (replan)
+            _replication!.Tell(ReplicationActor.Replan.Instance);
+    }
+
+    void OnTableOrderDone(TableOrderDone done)
+    {
+        if (_run is not { } run || run.Epoch != done.Epoch)
+            return;
+        if (done.Error is not null)
+            _failures[done.Order.RequestId] = $"{done.Table}: {done.Error}";
+        if (done.Order.Force && run.Orders.TableDone(done.DestinationId, done.Table, done.Order.RequestId))
+            FinishRequest(done.Order.RequestId, _failures.GetValueOrDefault(done.Order.RequestId));
+    }
+
+    /// <summary>A pipeline's resync is done when none of its destinations' tables waits or is being copied.</summary>
+    void FinishWholeResyncs()
+    {
+        if (_run is not { Source.Ready: true } run)
+            return;
+        foreach (var (requestId, destinations) in run.Orders.Whole())
+        {
+            var tables = destinations.Where(_destinations.ContainsKey).SelectMany(d => _destinations[d].Status.Tables.Select(t => t.State)).ToList();
+            var copied = destinations.All(d => !_destinations.TryGetValue(d, out var attached) || attached.Status.Applied is not null);
+            if (!copied || tables.Any(s => s is TableState.Pending or TableState.Resyncing or TableState.Snapshotting))
+                continue;
+            run.Orders.WholeDone(requestId);
+            FinishRequest(requestId, _failures.GetValueOrDefault(requestId));
+        }
+    }
+
+    void FinishRequest(long requestId, string? error)
+    {
+        if (_run is not { } run || !_open.TryGetValue(requestId, out var request))
+            return;
+        FinishAsync().PipeTo(Self, failure: e => new RequestFinished(run.Epoch, requestId, e));
+
+        async Task<RequestFinished> FinishAsync()
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            await _services.Requests.FinishAsync(request, run.Epoch, error, limit.Token).ConfigureAwait(false);
+            return new RequestFinished(run.Epoch, requestId, null);
+        }
+    }
+
+    void OnRequestFinished(RequestFinished finished)
+    {
+        // Not written: it stays open there, and a later look finds it again and closes it.
+        if (finished.Error is not null)
+            _log.Warning("Pipeline {Pipeline}: request {Request} could not be closed: {Reason}", _id, finished.RequestId, finished.Error.Message);
+        if (_run?.Epoch == finished.Epoch)
+        {
+            _open.Remove(finished.RequestId);
+            _failures.Remove(finished.RequestId);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+using System.Collections.Concurrent;
+using Rosetta.Actors.Replication;
+using Rosetta.Core.Lanes;
+using Rosetta.Store.Pipelines;
+using Rosetta.Store.Runtime;
+
+namespace Rosetta.Actors.Pipelines;
+
+/// <summary>One incarnation of a pipeline: what its actors share. Made when an epoch was issued, gone when it stops.</summary>
+public sealed class PipelineRun : IDisposable
+{
+    volatile PipelineDefinition _definition;
+
+    /// <param name="hubWanted">See <see cref="LaneHub"/>.</param>
+    public PipelineRun(PipelineDefinition definition, long epoch, PipelineServices services, Action hubWanted)
+    {
+        _definition = definition;
+        Epoch = epoch;
+        Services = services;
+        LaneSource = new SourceLink(this);
+        Hub = new LaneHub(new LaneHubOptions(services.Settings.LaneLogBytes, services.Settings.LaneGrace), services.Time, hubWanted);
+    }
+
+    public PipelineServices Services { get; }
+
+    public long Epoch { get; }
+
+    public PipelineDefinition Definition
+    {
+        get => _definition;
+        set => _definition = value;
+    }
+
+    public LaneHub Hub { get; }
+
+    public PlanBoard Plans { get; } = new();
+
+    public SourceStatus Source { get; } = new();
+
+    /// <summary>Told the destinations whose plan changed.</summary>
+    public Action<IReadOnlyList<long>> PlansChanged { get; set; } = static _ => { };
+
+    /// <summary>The plan whose drifted tables each destination has stored as stopped.</summary>
+    public ConcurrentDictionary<long, DestinationPlan> DriftsStored { get; } = new();
+
+    /// <summary>Every destination has stored what lost changes: the publications' record may follow.</summary>
+    public bool DriftsRecorded() => Definition.Destinations.All(d =>
+        Plans[d.Destination.Id] is not { Drifts.Count: > 0 } plan
+        || (DriftsStored.TryGetValue(d.Destination.Id, out var stored) && stored.Drifts.Count == plan.Drifts.Count
+            && plan.Drifts.All(x => stored.Drifts.ContainsKey(x.Key))));
+
+    public SourceLink LaneSource { get; }
+
+    /// <summary>Stored positions of the destinations that have been opened, by destination; what an acknowledgement rests on.</summary>
+    public ConcurrentDictionary<long, RestedOn> Stored { get; } = new();
+
+    public IReadOnlyCollection<RestedOn> RestedOn()
+    {
+        // A destination that was not opened in this incarnation keeps what was recorded for it.
+        var rested = (LaneSource.Record?.RestedOn ?? []).ToDictionary(r => r.DestinationId);
+        foreach (var (id, position) in Stored)
+            rested[id] = position;
+        return rested.Values;
+    }
+
+    /// <summary>Requests that are being carried out.</summary>
+    public ResyncOrders Orders { get; } = new();
+
+    public void Dispose() => Hub.Dispose();
+}

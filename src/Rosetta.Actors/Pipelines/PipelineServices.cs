@@ -1,0 +1,51 @@
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Lanes;
+using Rosetta.Store.Destinations;
+using Rosetta.Store.Pipelines;
+using Rosetta.Store.Requests;
+using Rosetta.Store.Runtime;
+
+namespace Rosetta.Actors.Pipelines;
+
+/// <summary>What every pipeline of a node works with.</summary>
+/// <param name="Installation">UUID of the installation.</param>
+/// <param name="OpenDestination">Makes the destination of a definition; no connection is opened yet.</param>
+public sealed record PipelineServices(
+    Guid Installation,
+    PipelineRepository Pipelines,
+    PipelineDestinationRepository PipelineDestinations,
+    EpochRepository Epochs,
+    SlotRecordRepository SlotRecords,
+    PipelineReportRepository Reports,
+    PipelineRequestRepository Requests,
+    Func<DestinationDefinition, IDestination> OpenDestination,
+    PipelineSettings Settings,
+    TimeProvider Time);
+
+/// <summary>Section <c>Rosetta:Pipelines</c> of the configuration; every value has a default for one machine.</summary>
+public sealed record PipelineSettings
+{
+    /// <summary>Tables copied at once per destination (<c>PIPELINE_POOL_MAX_CONN</c>).</summary>
+    public int PoolMaxConnections { get; init; } = 3;
+
+    /// <summary>Bound of a lane's log in bytes.</summary>
+    public long LaneLogBytes { get; init; } = LaneHubOptions.Default.LogBytes;
+
+    /// <summary>How long the main stream waits for a full lane before it goes on without it.</summary>
+    public TimeSpan LaneGrace { get; init; } = LaneHubOptions.Default.Grace;
+
+    /// <summary>Changes in one destination transaction, at most (a larger source transaction is applied in pieces).</summary>
+    public int GroupRows { get; init; } = GroupBounds.Default.Rows;
+
+    /// <summary>Bytes in one destination transaction, at most.</summary>
+    public long GroupBytes { get; init; } = GroupBounds.Default.Bytes;
+
+    /// <summary>Retained WAL at which a notification is raised, in bytes.</summary>
+    public long WalWarningBytes { get; init; } = 1L << 30;
+
+    /// <summary>How often the source's catalog is read for new and changed tables.</summary>
+    public TimeSpan CatalogInterval { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Time a drain may take before the rest is left to the next incarnation.</summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
+}

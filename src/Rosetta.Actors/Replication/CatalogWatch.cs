@@ -1,0 +1,134 @@
+using Akka.Event;
+using Rosetta.Actors.Pipelines;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Source;
+
+namespace Rosetta.Actors.Replication;
+
+/// <summary>
+/// Looks at the source's catalog from time to time, and when asked: new tables are published and planned, a publication that was changed
+/// behind our back is found. Also measures how far the source is.
+/// </summary>
+sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
+{
+    static readonly TimeSpan MeasureInterval = TimeSpan.FromSeconds(1);
+
+    readonly SemaphoreSlim _now = new(0, 1);
+    readonly Publications _publications = new(link.Database, run.Definition.Source.PublicationName, run.Services.Installation);
+    readonly HashSet<TableName> _seen = [];
+
+    /// <summary>Tables that the preflight found unfit, and why.</summary>
+    public IReadOnlyDictionary<TableName, PreflightFinding> Blocked { get; set; } = new Dictionary<TableName, PreflightFinding>();
+
+    public void LookNow()
+    {
+        try
+        {
+            _now.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // A look is pending already.
+        }
+    }
+
+    /// <summary>Publishes what is wanted, compares with what was recorded, and plans. Called before the slot is made, and again and again.</summary>
+    /// <param name="stored">What the record says; null before the slot's first record, or when it no longer counts.</param>
+    /// <exception cref="FaultException">A publication is gone or another one: a gap of the pipeline.</exception>
+    public async Task<PublicationFacts> LookAsync(PublicationFacts? stored, CancellationToken cancellationToken)
+    {
+        var tables = await link.Catalog.ListAsync(null, cancellationToken).ConfigureAwait(false);
+        var drift = PublicationDrift.None;
+        if (stored is not null)
+        {
+            drift = PublicationDrift.Between(stored, await _publications.ReadAsync(stored, cancellationToken).ConfigureAwait(false));
+            if (drift.Gap is { } gap)
+            {
+                throw new FaultException(new Fault(
+                    ErrorClass.Operator, gap, $"Changes made meanwhile are lost. POST /pipelines/{run.Definition.Id}/resync copies its tables again.",
+                    null, IsGap: true));
+            }
+        }
+
+        var ensured = await _publications
+            .EnsureAsync(run.Definition.Id, stored, PipelinePlanner.Wanted(run.Definition, tables), cancellationToken).ConfigureAwait(false);
+        link.Publications = ensured.Facts;
+        foreach (var added in ensured.Added.Where(_seen.Add))
+            log.Info("Pipeline {Pipeline}: table [{Table}] is published", run.Definition.Id, added);
+        // Taken out by ourselves is no drift.
+        var drifts = drift.Tables.Where(t => !ensured.Removed.Contains(t.Table)).ToList();
+        foreach (var table in drifts)
+            log.Warning("Pipeline {Pipeline}: table [{Table}] lost changes: {Reason}", run.Definition.Id, table.Table, table.Reason);
+        var changed = run.Plans.Publish(PipelinePlanner.Plan(run.Definition, new SourceView(tables, ensured.Facts, [.. ensured.Failed, .. Unfit(ensured.Failed)], drifts), run.Orders));
+        run.PlansChanged(changed);
+        return ensured.Facts;
+    }
+
+    IEnumerable<TablePublicationFailure> Unfit(IReadOnlyList<TablePublicationFailure> known) =>
+        Blocked.Where(b => known.All(k => k.Table != b.Key)).Select(b => new TablePublicationFailure(b.Key, b.Value.Detail, b.Value.FixSql));
+
+    /// <summary>Looks again after each interval, and when asked.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            await _now.WaitAsync(run.Services.Settings.CatalogInterval, cancellationToken).ConfigureAwait(false);
+            if (link.Record is not { } record)
+                continue;
+            Blocked = (await Preflight.RunAsync(
+                link.Database, new PreflightRequest(run.Definition.Source.PublicationName, link.Slot, true), cancellationToken).ConfigureAwait(false)).BlockedTables;
+            var stored = PublicationFacts.FromJson(record.PublicationJson);
+            var now = await LookAsync(stored, cancellationToken).ConfigureAwait(false);
+            await RememberAsync(record, now, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The source's WAL position and what our slot retains, about once a second, over one connection.</summary>
+    public async Task MeasureAsync(CancellationToken cancellationToken)
+    {
+        var retained = run.Services.Settings.WalWarningBytes;
+        var warned = false;
+        await using var connection = await link.Database.OpenAsync(cancellationToken).ConfigureAwait(false);
+        using var timer = new PeriodicTimer(MeasureInterval, run.Services.Time);
+        do
+        {
+            var measured = await SlotMeasure.ReadAsync(connection, link.Slot, cancellationToken).ConfigureAwait(false);
+            run.Source.Current = measured.Current;
+            run.Source.RetainedBytes = measured.RetainedBytes;
+            if (measured.RetainedBytes > retained != warned)
+            {
+                warned = !warned;
+                if (warned)
+                {
+                    log.Warning(
+                        "Pipeline {Pipeline}: slot [{Slot}] makes the source keep {Bytes} bytes of WAL, above the bound of {Bound}; the slowest destination holds it",
+                        run.Definition.Id, link.Slot, measured.RetainedBytes, retained);
+                }
+            }
+        }
+        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
+    }
+
+    /// <summary>
+    /// The record follows only when every lane has stored that a drifted table stopped: a crash before that finds the drift again.
+    /// </summary>
+    async Task RememberAsync(Store.Runtime.SlotRecord record, PublicationFacts now, CancellationToken cancellationToken)
+    {
+        var json = now.ToJson();
+        if (json == record.PublicationJson || !run.DriftsRecorded())
+            return;
+        try
+        {
+            if (!await run.Services.SlotRecords.SavePublicationAsync(run.Definition.Id, run.Epoch, json, cancellationToken).ConfigureAwait(false))
+                throw new FencedException("the config database", run.Epoch);
+        }
+        catch (Store.Configuration.ConfigDatabaseUnavailableException)
+        {
+            // Away: found again at the next look.
+            return;
+        }
+
+        link.Record = (link.Record ?? record) with { PublicationJson = json };
+    }
+}

@@ -1,0 +1,59 @@
+using Rosetta.Core.Changes;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Actors.Replication;
+
+/// <summary>What a lane asks of the pipeline's source, apart from the main stream.</summary>
+public interface ILaneSource
+{
+    /// <summary>The source's catalog, for what a destination must know while it applies.</summary>
+    ISourceSchema Schema { get; }
+
+    /// <summary>
+    /// Completes when the source has been taken over and its slot is known to be ours and whole; a lane does nothing before.
+    /// </summary>
+    Task WhenReady(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Where a destination that says it stands at <paramref name="position"/> goes on: there, or later when the slot was moved on over WAL that held
+    /// nothing for it.
+    /// </summary>
+    /// <exception cref="Core.Errors.FaultException">A gap: changes this destination lacks can no longer be had from the slot.</exception>
+    Task<Lsn> ResumeAtAsync(long destinationId, Lsn position, CancellationToken cancellationToken);
+
+    /// <summary>Exports a snapshot and opens readers on it.</summary>
+    /// <param name="waiting">Told what slot creation waits for (pid and query), null when it goes on.</param>
+    Task<ITableSnapshot> ExportSnapshotAsync(long destinationId, int readers, Action<string?> waiting, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Streams from <paramref name="from"/> over a temporary copy of the main slot until cancelled or failed.
+    /// </summary>
+    /// <exception cref="NoFreeSlotException">The source has no slot or sender to spare.</exception>
+    Task StreamCopyAsync(long destinationId, Lsn from, IChangeConsumer consumer, CancellationToken cancellationToken);
+}
+
+/// <summary>No slot or walsender is free at the source for a stream of a lane's own.</summary>
+public sealed class NoFreeSlotException(Exception cause)
+    : Exception("The source has no replication slot or WAL sender to spare for a lane that catches up.", cause);
+
+/// <summary>An exported snapshot with readers that have imported it.</summary>
+public interface ITableSnapshot : IAsyncDisposable
+{
+    /// <summary>The consistent point: the snapshot has exactly the transactions with a commit LSN below.</summary>
+    Lsn Since { get; }
+
+    /// <summary>Each reads one table at a time; different ones at the same time.</summary>
+    IReadOnlyList<ITableReader> Readers { get; }
+}
+
+public interface ITableReader
+{
+    /// <summary>The table as it is in the snapshot; null when it is not there.</summary>
+    Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken);
+
+    /// <summary>The table's rows in the snapshot, and the form they come in.</summary>
+    /// <param name="columns">The wanted columns; null for all.</param>
+    (ICopySource Source, CopyFormat Format) Read(TableDescription table, IReadOnlyList<string>? columns);
+}

@@ -1,0 +1,145 @@
+using Akka.Event;
+using Rosetta.Actors.Pipelines;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Failpoints;
+using Rosetta.Core.Pipelines;
+using Rosetta.Core.Positions;
+using Rosetta.Postgres.Replication;
+using Rosetta.Postgres.Source;
+using Rosetta.Postgres.Wire;
+using Rosetta.Store.Runtime;
+
+namespace Rosetta.Actors.Replication;
+
+/// <summary>
+/// Makes the source ours: older incarnations are shut out, the preflight passes, the publications hold what is wanted, and the slot is the
+/// recorded one and whole, or made. A slot that is not recorded as ours is never touched; a gap is never skipped.
+/// </summary>
+sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catalog, ILoggingAdapter log)
+{
+    long Id => run.Definition.Id;
+
+    SlotRecordRepository Records => run.Services.SlotRecords;
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        run.Source.Slot = link.Slot;
+        await link.Slots.TerminateOlderAsync(link.Name, cancellationToken).ConfigureAwait(false);
+        var record = await Records.FindAsync(Id, cancellationToken).ConfigureAwait(false);
+        var source = await link.Slots.IdentifyAsync(record?.Timeline, cancellationToken).ConfigureAwait(false);
+        var slot = await link.Slots.FindAsync(link.Slot, cancellationToken).ConfigureAwait(false);
+        await RequirePreflightAsync(record is not null, cancellationToken).ConfigureAwait(false);
+
+        var decision = GapDecision.Decide(record is null ? null : link.Recorded(record), slot, source, SourceLink.NoPositions);
+        if (decision.Action is SlotAction.Gap && run.Orders.AnyWhole)
+        {
+            log.Info("Pipeline {Pipeline}: its slot is made anew for the resync: {Reason}", Id, decision.Reason);
+            decision = decision with { Action = slot is null ? SlotAction.Create : SlotAction.Recreate };
+            record = null;
+        }
+
+        var stored = record is { ConsistentPoint.IsZero: false } ? PublicationFacts.FromJson(record.PublicationJson) : null;
+        switch (decision.Action)
+        {
+            case SlotAction.Resume:
+                await ResumeAsync(record!, slot!, stored!, cancellationToken).ConfigureAwait(false);
+                break;
+            case SlotAction.Create or SlotAction.Recreate:
+                await CreateAsync(source, decision.Action == SlotAction.Recreate, cancellationToken).ConfigureAwait(false);
+                break;
+            default:
+                throw new FaultException(new Fault(
+                    ErrorClass.Operator, decision.Reason!, Remedy(decision), null, IsGap: decision.Action == SlotAction.Gap));
+        }
+    }
+
+    async Task ResumeAsync(SlotRecord record, SlotFacts slot, PublicationFacts stored, CancellationToken cancellationToken)
+    {
+        link.Record = record;
+        PublicationFacts now;
+        try
+        {
+            now = await catalog.LookAsync(stored, cancellationToken).ConfigureAwait(false);
+        }
+        catch (FaultException e) when (e.Fault.IsGap && run.Orders.AnyWhole)
+        {
+            // The publication is another one; every table is copied again, so its past does not matter.
+            now = await catalog.LookAsync(null, cancellationToken).ConfigureAwait(false);
+            await Require(Records.SavePublicationAsync(Id, run.Epoch, now.ToJson(), cancellationToken)).ConfigureAwait(false);
+            link.Record = record with { PublicationJson = now.ToJson() };
+        }
+
+        Failpoint.Hit(FailpointNames.PublicationMade);
+        StandAt(slot.ConfirmedFlush!.Value);
+    }
+
+    /// <summary>
+    /// The creation is announced in the config database before and recorded after: what a crash leaves between is known as ours and dropped.
+    /// </summary>
+    async Task CreateAsync(SourceIdentity source, bool dropFirst, CancellationToken cancellationToken)
+    {
+        if (dropFirst)
+            await link.Slots.DropAsync(link.Slot, SessionName.PrefixOf(run.Services.Installation, Id), cancellationToken).ConfigureAwait(false);
+        var publications = await catalog.LookAsync(null, cancellationToken).ConfigureAwait(false);
+        Failpoint.Hit(FailpointNames.PublicationMade);
+        var record = new SlotRecord(
+            Id, link.Slot, source.SystemIdentifier, source.Timeline, Lsn.Zero, "{}", publications.ToJson(), null, []);
+        await Require(Records.SaveAsync(run.Epoch, record, cancellationToken)).ConfigureAwait(false);
+        CreatedSlot created;
+        await using (var connection = await link.OpenReplicationAsync("slot", cancellationToken).ConfigureAwait(false))
+        {
+            try
+            {
+                created = await SlotCreationWatch.CreateAsync(
+                    connection, new SlotRequest(link.Slot), link.Database, new Waiting(ShowWaiting), run.Services.Time, cancellationToken).ConfigureAwait(false);
+            }
+            catch (PgServerException e) when (e.SqlState == "42710")
+            {
+                // Somebody made it between our look and now: it is not ours.
+                await Records.ForgetAsync(Id, run.Epoch, cancellationToken).ConfigureAwait(false);
+                throw new FaultException(
+                    new Fault(ErrorClass.Operator, $"Replication slot {link.Slot} was made by somebody else.", "Choose another replication_name for the source.", e.SqlState), e);
+            }
+        }
+
+        ShowWaiting(null);
+        Failpoint.Hit(FailpointNames.SlotCreated);
+        record = record with { ConsistentPoint = created.ConsistentPoint };
+        await Require(Records.SaveAsync(run.Epoch, record, cancellationToken)).ConfigureAwait(false);
+        Failpoint.Hit(FailpointNames.SlotRecorded);
+        log.Info("Pipeline {Pipeline}: slot [{Slot}] was made at {Lsn}", Id, link.Slot, created.ConsistentPoint);
+        link.Record = record;
+        StandAt(created.ConsistentPoint);
+    }
+
+    async Task RequirePreflightAsync(bool slotIsOurs, CancellationToken cancellationToken)
+    {
+        var report = await Preflight.RunAsync(
+            link.Database, new PreflightRequest(run.Definition.Source.PublicationName, link.Slot, slotIsOurs), cancellationToken).ConfigureAwait(false);
+        if (report.Blocking is { } blocking)
+            throw new FaultException(new Fault(ErrorClass.Operator, blocking.Detail, blocking.FixSql));
+        catalog.Blocked = report.BlockedTables;
+    }
+
+    void StandAt(Lsn confirmed)
+    {
+        run.Source.Confirmed = confirmed;
+        run.Hub.SlotStandsAt(confirmed);
+    }
+
+    void ShowWaiting(SlotCreationWait? wait) => run.Source.Fault = wait is null ? null : new Fault(
+        ErrorClass.Transient, wait.Describe(), wait.FixSql ?? "Wait, or end that transaction.");
+
+    sealed class Waiting(Action<SlotCreationWait?> show) : IProgress<SlotCreationWait>
+    {
+        public void Report(SlotCreationWait value) => show(value);
+    }
+
+    string? Remedy(SlotDecision decision) => decision.Remedy?.Replace("{id}", Id.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal);
+
+    async Task Require(Task<bool> write)
+    {
+        if (!await write.ConfigureAwait(false))
+            throw new FencedException("the config database", run.Epoch);
+    }
+}

@@ -1,0 +1,24 @@
+using Npgsql;
+using Rosetta.Core.Positions;
+
+namespace Rosetta.Postgres.Source;
+
+/// <summary>Where the source's WAL ends and how much of it one slot makes it keep.</summary>
+/// <param name="Current">pg_current_wal_lsn().</param>
+/// <param name="RetainedBytes">From the slot's restart_lsn to there; null when the slot is gone or has lost its WAL.</param>
+public readonly record struct SlotMeasure(Lsn Current, long? RetainedBytes)
+{
+    const string Sql = """
+        SELECT pg_current_wal_lsn()::text,
+          (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint FROM pg_replication_slots WHERE slot_name = $1)
+        """;
+
+    /// <summary>One round trip on a connection that is kept.</summary>
+    public static async Task<SlotMeasure> ReadAsync(NpgsqlConnection connection, string slot, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(Sql, connection) { Parameters = { new() { Value = slot } } };
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        await reader.ReadAsync(cancellationToken);
+        return new SlotMeasure(Lsn.Parse(reader.GetString(0)), await reader.IsDBNullAsync(1, cancellationToken) ? null : reader.GetInt64(1));
+    }
+}

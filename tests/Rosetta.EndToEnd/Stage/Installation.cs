@@ -1,0 +1,119 @@
+using Rosetta.Client;
+using Rosetta.Client.Answers;
+using Rosetta.Client.Requests;
+using Rosetta.Testing.Servers;
+using Rosetta.Testing.Waiting;
+
+namespace Rosetta.EndToEnd.Stage;
+
+/// <summary>A whole installation on real servers: config database, source, destinations, and nodes as processes of their own.</summary>
+public sealed class Installation : IAsyncDisposable
+{
+    /// <summary>Generous: the machine is shared and noisy.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
+
+    const string Database = "app";
+
+    readonly List<NodeProcess> _nodes = [];
+    readonly string _secretKey = Convert.ToHexStringLower(Guid.NewGuid().ToByteArray());
+
+    Installation(PostgresServer config, PostgresServer source, IReadOnlyList<PostgresServer> targets)
+    {
+        Config = config;
+        Source = source;
+        Targets = targets;
+    }
+
+    public PostgresServer Config { get; }
+
+    public PostgresServer Source { get; }
+
+    public IReadOnlyList<PostgresServer> Targets { get; }
+
+    public IReadOnlyList<NodeProcess> Nodes => _nodes;
+
+    public string SourceConnection => Source.ConnectionString(Database);
+
+    public string TargetConnection(int index) => Targets[index].ConnectionString(Database);
+
+    /// <param name="targets">How many destination servers.</param>
+    /// <param name="source">Options of the source beyond the test kit's.</param>
+    public static async Task<Installation> StartAsync(int targets = 2, PostgresServerOptions? source = null)
+    {
+        var config = PostgresServer.StartAsync(new PostgresServerOptions { Name = "config" });
+        var from = PostgresServer.StartAsync((source ?? new PostgresServerOptions()) with { Name = "source" });
+        var to = Enumerable.Range(1, targets).Select(n => PostgresServer.StartAsync(new PostgresServerOptions { Name = $"target{n}" })).ToList();
+        var installation = new Installation(await config, await from, await Task.WhenAll(to));
+        await installation.Config.CreateDatabaseAsync("rosetta");
+        await installation.Source.CreateDatabaseAsync(Database);
+        foreach (var target in installation.Targets)
+            await target.CreateDatabaseAsync(Database);
+        return installation;
+    }
+
+    /// <summary>Starts a node and waits until it is ready.</summary>
+    /// <param name="environment">Added to what every node gets.</param>
+    public async Task<NodeProcess> StartNodeAsync(IReadOnlyDictionary<string, string?>? environment = null, bool waitUntilReady = true)
+    {
+        var node = new NodeProcess($"node{_nodes.Count + 1}", Config.ConnectionString("rosetta"), _secretKey, environment);
+        _nodes.Add(node);
+        await node.StartAsync(waitUntilReady);
+        return node;
+    }
+
+    /// <summary>Source, destinations and pipeline over the API; started unless told otherwise.</summary>
+    public async Task<int> CreatePipelineAsync(ApiClient api, string name = "pipeline", bool start = true, IReadOnlyList<TableSync>? tables = null)
+    {
+        var source = await api.PostAsync("sources", new NewSource($"{name}-source", "127.0.0.1", Source.Port, Database, "postgres", null));
+        var sourceId = source.As<IdOnly>().Id;
+        var pipelineId = (await api.PostAsync("pipelines", new NewPipeline(name, sourceId))).As<IdOnly>().Id;
+        for (var i = 0; i < Targets.Count; i++)
+            await AttachAsync(api, pipelineId, i, $"{name}-target{i + 1}", tables);
+        if (start)
+            await api.PostAsync($"pipelines/{pipelineId}/start");
+        return pipelineId;
+    }
+
+    /// <summary>Makes a destination of a target server and attaches it.</summary>
+    public async Task<int> AttachAsync(ApiClient api, int pipelineId, int target, string name, IReadOnlyList<TableSync>? tables = null, int? port = null)
+    {
+        var created = await api.PostAsync(
+            "destinations", new NewDestination(name, "POSTGRES", new PostgresConfig("127.0.0.1", port ?? Targets[target].Port, Database, "postgres", null)));
+        var id = created.As<IdOnly>().Id;
+        await api.PostAsync($"pipelines/{pipelineId}/destinations", new AttachDestination(id, null, tables));
+        return id;
+    }
+
+    public static async Task<Pipeline> PipelineAsync(ApiClient api, int id) => (await api.GetAsync($"pipelines/{id}")).As<Pipeline>();
+
+    /// <summary>Waits until every destination has everything that the source had when this was called.</summary>
+    public async Task WaitUntilCaughtUpAsync(ApiClient api, int pipelineId, TimeSpan? deadline = null)
+    {
+        var target = Lsn(await Source.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text"));
+        await Wait.UntilAsync(
+            async () =>
+            {
+                var pipeline = await PipelineAsync(api, pipelineId);
+                return pipeline.Destinations.All(d =>
+                    d.AppliedLsn is { } applied && Lsn(applied) >= target
+                    && (d.Tables ?? []).All(t => t.State is "STREAMING" or "INSERT_ONLY" or "EXCLUDED"));
+            },
+            $"pipeline {pipelineId} to catch up", deadline ?? Patience);
+    }
+
+    public static ulong Lsn(string? text)
+    {
+        var parts = text!.Split('/');
+        return (Convert.ToUInt64(parts[0], 16) << 32) | Convert.ToUInt64(parts[1], 16);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var node in _nodes)
+            await node.DisposeAsync();
+        foreach (var server in Targets.Append(Source).Append(Config))
+            await server.DisposeAsync();
+    }
+
+    sealed record IdOnly(int Id);
+}

@@ -1,0 +1,62 @@
+using Rosetta.Client;
+using Rosetta.Testing.Processes;
+
+namespace Rosetta.EndToEnd.Stage;
+
+/// <summary>A node as a process: started, killed, frozen, stopped, started again on the same ports.</summary>
+public sealed class NodeProcess(
+    string name, string configConnection, string secretKey, IReadOnlyDictionary<string, string?>? environment) : IAsyncDisposable
+{
+    static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(120);
+
+    readonly int _apiPort = FreePorts.Next();
+    readonly int _healthPort = FreePorts.Next();
+    readonly int _remotingPort = FreePorts.Next();
+    ApiClient? _api;
+
+    public ChildProcess Process { get; private set; } = null!;
+
+    public Uri Address => new($"http://127.0.0.1:{_apiPort}");
+
+    public Uri HealthAddress => new($"http://127.0.0.1:{_healthPort}");
+
+    public ApiClient Api => _api ??= new ApiClient(Address);
+
+    /// <param name="extra">Only for this start.</param>
+    public async Task StartAsync(bool waitUntilReady = true, IReadOnlyDictionary<string, string?>? extra = null)
+    {
+        if (Process is not null)
+            await Process.DisposeAsync();
+        var variables = new Dictionary<string, string?>
+        {
+            ["CONFIG_DATABASE_URL"] = configConnection,
+            ["SECRET_KEY"] = secretKey,
+            ["ROSETTA__LISTEN__APIPORT"] = $"{_apiPort}",
+            ["ROSETTA__LISTEN__HEALTHPORT"] = $"{_healthPort}",
+            ["ROSETTA__CLUSTER__PORT"] = $"{_remotingPort}",
+            ["ROSETTA_API_KEYS"] = null,
+            ["ROSETTA_FAILPOINTS"] = null,
+        };
+        foreach (var (key, value) in (environment ?? new Dictionary<string, string?>()).Concat(extra ?? new Dictionary<string, string?>()))
+            variables[key] = value;
+        Process = ChildProcess.Start(new ChildProcessOptions
+        {
+            Name = name,
+            Program = "dotnet",
+            Arguments = [Path.Combine(AppContext.BaseDirectory, "Rosetta.Node.dll")],
+            Environment = variables,
+            OutputFile = Environment.GetEnvironmentVariable("ROSETTA_TEST_LOGS") is { } folder ? Path.Combine(folder, $"{name}-{_apiPort}.log") : null,
+        });
+        if (waitUntilReady)
+            await Process.WaitForHttpAsync(new Uri(Address, "/health/ready"), ReadyDeadline);
+    }
+
+    public Task KillAsync() => Process.KillAsync();
+
+    public async ValueTask DisposeAsync()
+    {
+        _api?.Dispose();
+        if (Process is not null)
+            await Process.DisposeAsync();
+    }
+}
