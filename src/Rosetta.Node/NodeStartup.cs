@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Microsoft.Extensions.Logging;
 using Rosetta.Actors;
 using Rosetta.Actors.Monitoring;
 using Rosetta.Actors.Pipelines;
