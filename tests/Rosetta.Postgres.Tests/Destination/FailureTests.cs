@@ -1,0 +1,126 @@
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Tables;
+using Xunit;
+
+namespace Rosetta.Postgres.Tests.Destination;
+
+/// <summary>A change that cannot be applied stops its table, says why, and leaves the rest alone.</summary>
+[Collection(DestinationServerCollection.Name)]
+public sealed class FailureTests(DestinationServer server)
+{
+    const string Tables = "CREATE TABLE good (id int PRIMARY KEY, v int); CREATE TABLE bad (id int, part text, v int, PRIMARY KEY (id, part)); INSERT INTO bad SELECT i, 'p', i FROM generate_series(1, 100) i";
+    static readonly TableName Bad = new("public", "bad");
+
+    [Theory]
+    [InlineData("ALTER TABLE bad ADD CHECK (v <> 1042)", "23514", "id=42, part=p")]
+    [InlineData("CREATE UNIQUE INDEX ON bad ((v % 1000)) WHERE v > 1041", "23505", null)]
+    [InlineData("DROP TABLE bad", null, null)]
+    [InlineData("ALTER TABLE bad DROP COLUMN v; ALTER TABLE bad ADD v text", null, null)]
+    [InlineData("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.v = 1042 THEN RAISE 'no such number'; END IF; RETURN NEW; END $$; CREATE TRIGGER no BEFORE INSERT OR UPDATE ON bad FOR EACH ROW EXECUTE FUNCTION no(); ALTER TABLE bad ENABLE ALWAYS TRIGGER no", "P0001", "id=42, part=p")]
+    public async Task Should_stop_one_table_and_go_on_with_the_others(string harm, string? sqlState, string? key)
+    {
+        await using var replica = await server.ReplicaAsync(Tables);
+        await replica.StartAsync();
+        await replica.TargetAsync(harm);
+        await replica.SourceAsync("INSERT INTO good VALUES (1, 1); UPDATE bad SET v = v + 1000; INSERT INTO good VALUES (2, 2); INSERT INTO bad VALUES (2042, 'p', 2042); INSERT INTO good VALUES (3, 3)");
+        var result = await replica.SyncWithStopsAsync();
+
+        var stop = Assert.Single(result.Stops);
+        Assert.Equal(Bad, stop.Key);
+        Assert.Equal(sqlState, stop.Value.SqlState);
+        if (key is not null)
+            Assert.Equal(key, stop.Value.Key);
+        Assert.NotEmpty(stop.Value.Reason);
+        Assert.Contains("resync", stop.Value.Remedy, StringComparison.Ordinal);
+        Assert.NotNull(result.Position);
+        await replica.AssertEqualAsync("good");
+
+        // It is remembered at the destination, and what follows passes it by.
+        await replica.SourceAsync("DELETE FROM bad WHERE id < 10; INSERT INTO good VALUES (4, 4)");
+        await replica.SyncWithStopsAsync();
+        await replica.AssertEqualAsync("good");
+        await replica.ReopenAsync(epoch: 2);
+        var stored = replica.Session.Tables[Bad];
+        Assert.False(stored.Streams);
+        Assert.Equal(stop.Value, stored.Stop);
+    }
+
+    [Fact]
+    public async Task Should_stream_again_after_a_resync()
+    {
+        await using var replica = await server.ReplicaAsync(Tables);
+        await replica.StartAsync();
+        await replica.TargetAsync("ALTER TABLE bad ADD CONSTRAINT small CHECK (v < 500)");
+        await replica.SourceAsync("UPDATE bad SET v = v * 100");
+        Assert.Single((await replica.SyncWithStopsAsync()).Stops);
+        await replica.TargetAsync("ALTER TABLE bad DROP CONSTRAINT small");
+
+        var now = await server.Server.ScalarAsync<string>("SELECT pg_current_wal_insert_lsn()::text", replica.Source);
+        var table = await replica.Catalog.DescribeAsync(Bad, default);
+        var outcome = await replica.CopyAsync(new TableCopy(replica.Routes[Bad], table!, Core.Positions.Lsn.Parse(now!), true, CopyFormat.Binary, null));
+        Assert.Equal(100, outcome.Rows);
+        Assert.True(replica.Session.Tables[Bad].Streams);
+        await replica.SourceAsync("UPDATE bad SET v = v + 1; INSERT INTO bad VALUES (0, 'x', 1)");
+        await replica.SyncWithStopsAsync();
+        await replica.AssertEqualAsync();
+    }
+
+    [Fact]
+    public async Task Should_heal_what_it_can_when_a_row_is_missing_and_count_it()
+    {
+        await using var replica = await server.ReplicaAsync(Tables);
+        await replica.StartAsync();
+        await replica.TargetAsync("DELETE FROM bad WHERE id IN (1, 2)");
+        await replica.SourceAsync("UPDATE bad SET v = 7 WHERE id = 1; DELETE FROM bad WHERE id = 2");
+        Assert.Equal(2, (await replica.SyncAsync()).Rows[Bad].Divergences);
+        await replica.AssertEqualAsync();
+
+        await replica.TargetAsync("DELETE FROM bad WHERE id < 50");
+        await replica.SourceAsync("UPDATE bad SET v = 8");
+        Assert.Equal(48, (await replica.SyncAsync()).Rows[Bad].Divergences);
+        await replica.AssertEqualAsync();
+    }
+
+    [Fact]
+    public async Task Should_stop_when_a_missing_row_cannot_be_made()
+    {
+        await using var replica = await server.ReplicaAsync(
+            "CREATE TABLE bad (id int PRIMARY KEY, big text, v int); ALTER TABLE bad ALTER big SET STORAGE EXTERNAL; INSERT INTO bad SELECT i, repeat('x', 10000), 0 FROM generate_series(1, 100) i");
+        await replica.StartAsync();
+        await replica.TargetAsync("DELETE FROM bad WHERE id = 77");
+        await replica.SourceAsync("UPDATE bad SET v = 1");
+        var stop = Assert.Single((await replica.SyncWithStopsAsync()).Stops).Value;
+        Assert.Equal("id=77", stop.Key);
+        Assert.Contains("resync", stop.Remedy, StringComparison.Ordinal);
+        Assert.Equal(0, await replica.TargetScalarAsync<long>("SELECT count(*) FROM bad WHERE v = 1"));
+    }
+
+    [Fact]
+    public async Task Should_stop_a_table_whose_deferred_constraint_fails_at_commit()
+    {
+        await using var replica = await server.ReplicaAsync(Tables);
+        await replica.StartAsync();
+        await replica.TargetAsync("ALTER TABLE bad ADD CONSTRAINT one UNIQUE (v) DEFERRABLE INITIALLY DEFERRED");
+        await replica.SourceAsync("BEGIN; UPDATE bad SET v = 1 - v; COMMIT");
+        await replica.SyncWithStopsAsync();
+        await replica.AssertEqualAsync();
+        await replica.SourceAsync("INSERT INTO good VALUES (1, 1); UPDATE bad SET v = 5 WHERE id IN (1, 2)");
+        var stop = Assert.Single((await replica.SyncWithStopsAsync()).Stops);
+        Assert.Equal((Bad, "23505"), (stop.Key, stop.Value.SqlState));
+        await replica.AssertEqualAsync("good");
+    }
+
+    [Fact]
+    public async Task Should_apply_in_source_order_when_the_fast_path_meets_a_constraint_that_order_satisfies()
+    {
+        await using var replica = await server.ReplicaAsync(Tables);
+        await replica.StartAsync();
+        await replica.SourceAsync("INSERT INTO bad VALUES (101, 'p', 101)");
+        await replica.SyncAsync();
+        // Unknown to the plan that is in use.
+        await replica.TargetAsync("CREATE UNIQUE INDEX ON bad (v)");
+        await replica.SourceAsync("BEGIN; UPDATE bad SET v = -1 WHERE id = 1; UPDATE bad SET v = 1 WHERE id = 2; UPDATE bad SET v = 2 WHERE id = 1; COMMIT");
+        Assert.Empty((await replica.SyncWithStopsAsync()).Stops);
+        await replica.AssertEqualAsync();
+    }
+}
