@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Rosetta.Core.Positions;
 
 namespace Rosetta.Core.Changes;
@@ -58,10 +59,14 @@ public sealed class ChangeBatch
 
     public bool IsEmpty => _transactionCount == 0;
 
-    /// <summary>What the batch costs while it is held, in bytes.</summary>
-    public long Size => _length + ((long)_changeCount * ChangeSize) + 256;
+    /// <summary>What the batch costs while it is held, in bytes: the arrays as they were rented, used or not.</summary>
+    public long Size => _bytes.Length + ((long)_changes.Length * ChangeSize) + ((long)_transactions.Length * SpanSize) + Overhead;
 
-    const int ChangeSize = 20;
+    static readonly int ChangeSize = Unsafe.SizeOf<Change>();
+    static readonly int SpanSize = Unsafe.SizeOf<TransactionSpan>();
+
+    /// <summary>The batch object, its list of relations, the node that a log keeps for it, and the arrays' headers.</summary>
+    const int Overhead = 320;
 
     /// <summary>True when a destination whose position is <paramref name="position"/> (exclusive) needs nothing of this batch any more.</summary>
     public bool IsCoveredBy(Lsn position) => IsOpenAtEnd ? position > DeliveredUpTo : position >= DeliveredUpTo;

@@ -102,7 +102,8 @@ public sealed class ChangeBatchBuilder
     /// <summary>Hands out what was gathered, held once by the caller, and begins the next batch.</summary>
     public ChangeBatch Build()
     {
-        if (_open && _changeCount > _first)
+        // A transaction of which an earlier batch had a piece stays visibly open, also without a new change.
+        if (_open && (_changeCount > _first || !_startsHere))
         {
             var ordinals = _changeCount - _first;
             AddSpan(Lsn.Zero, endsHere: false);
@@ -155,7 +156,10 @@ public sealed class ChangeBatchBuilder
     {
         if (ReferenceEquals(relation, _lastRelation))
             return _lastRelationIndex;
-        var index = _relations.FindIndex(r => ReferenceEquals(r, relation));
+        // From the end: the newest shape of a table is the one that is spoken of. No lambda here: this runs for each change.
+        var index = _relations.Count - 1;
+        while (index >= 0 && !ReferenceEquals(_relations[index], relation))
+            index--;
         if (index < 0)
         {
             index = _relations.Count;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 
 namespace Rosetta.Core.Failpoints;
 
@@ -11,6 +12,7 @@ public static class Failpoint
 {
     public const string SettingName = "ROSETTA_FAILPOINTS";
 
+    static readonly Lock Gate = new();
     static volatile ConcurrentDictionary<string, Armed>? s_armed;
 
     /// <summary>Runs what is armed at <paramref name="name"/> (one of <see cref="FailpointNames"/>).</summary>
@@ -27,42 +29,50 @@ public static class Failpoint
     public static IDisposable Arm(string name, Action action, int times = int.MaxValue, int skip = 0)
     {
         FailpointNames.Require(name);
-        lock (typeof(Failpoint))
+        var armed = new Armed(name, action, times, skip);
+        lock (Gate)
         {
             s_armed ??= new ConcurrentDictionary<string, Armed>(StringComparer.Ordinal);
-            s_armed[name] = new Armed(name, action, times, skip);
+            s_armed[name] = armed;
         }
 
-        return new Disarm(name);
+        return armed;
     }
 
-    /// <summary>Arms what the setting says. Actions: <c>kill</c> (SIGKILL to this process), <c>throw</c>, <c>hang</c>; <c>*n</c> at most n times; <c>@n</c> from the n-th hit on.</summary>
-    /// <exception cref="FormatException">An unknown name or action.</exception>
+    /// <summary>Arms what the setting says. Actions: <c>kill</c> (SIGKILL to this process), <c>throw</c>, <c>hang</c>; <c>*n</c> at most n times;
+    /// <c>@n</c> from the n-th hit on.</summary>
+    /// <exception cref="FormatException">An unknown name or action, or a number below 1; nothing is armed then.</exception>
     public static void ArmFromSetting(string? setting)
     {
-        foreach (var part in (setting ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        var points = (setting ?? "")
+            .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(Parse)
+            .ToList();
+        foreach (var (name, action, times, skip) in points)
+            Arm(name, action, times, skip);
+    }
+
+    static (string Name, Action Action, int Times, int Skip) Parse(string part)
+    {
+        if (part.IndexOf('=', StringComparison.Ordinal) is not (> 0 and var equals))
+            throw new FormatException($"{SettingName}: '{part}' is not of the form name=action.");
+        var name = part[..equals];
+        FailpointNames.Require(name);
+        var rest = part[(equals + 1)..];
+        var word = rest.IndexOfAny(['*', '@']) is >= 0 and var mark ? rest[..mark] : rest;
+        var times = int.MaxValue;
+        var from = 1;
+        for (var left = rest[word.Length..]; left.Length > 0;)
         {
-            var equals = part.IndexOf('=', StringComparison.Ordinal);
-            if (equals < 1)
-                throw new FormatException($"{SettingName}: '{part}' is not of the form name=action.");
-            var name = part[..equals];
-            var rest = part[(equals + 1)..];
-            var skip = 0;
-            var times = int.MaxValue;
-            if (rest.IndexOf('@', StringComparison.Ordinal) is var at and >= 0)
-            {
-                skip = int.Parse(rest[(at + 1)..], System.Globalization.CultureInfo.InvariantCulture) - 1;
-                rest = rest[..at];
-            }
-
-            if (rest.IndexOf('*', StringComparison.Ordinal) is var star and >= 0)
-            {
-                times = int.Parse(rest[(star + 1)..], System.Globalization.CultureInfo.InvariantCulture);
-                rest = rest[..star];
-            }
-
-            Arm(name, ActionOf(name, rest), times, skip);
+            var end = left.IndexOfAny(['*', '@'], 1) is > 0 and var next ? next : left.Length;
+            ref var number = ref left[0] == '*' ? ref times : ref from;
+            var given = left[0] == '*' ? times != int.MaxValue : from != 1;
+            if (given || !int.TryParse(left[1..end], NumberStyles.None, CultureInfo.InvariantCulture, out number) || number < 1)
+                throw new FormatException($"{SettingName}: in '{part}' a single number from 1 on has to follow each of * and @.");
+            left = left[end..];
         }
+
+        return (name, ActionOf(name, word), times, from - 1);
     }
 
     static Action ActionOf(string name, string action) => action switch
@@ -73,7 +83,7 @@ public static class Failpoint
         _ => throw new FormatException($"{SettingName}: '{action}' is not kill, throw or hang."),
     };
 
-    sealed class Armed(string name, Action action, int times, int skip)
+    sealed class Armed(string name, Action action, int times, int skip) : IDisposable
     {
         int _hits;
 
@@ -85,11 +95,9 @@ public static class Failpoint
             Console.Error.WriteLine($"failpoint {name} (hit {hit})");
             action();
         }
-    }
 
-    sealed class Disarm(string name) : IDisposable
-    {
-        public void Dispose() => s_armed?.TryRemove(name, out _);
+        /// <summary>Disarms this one, and leaves alone what was armed under its name since.</summary>
+        public void Dispose() => s_armed?.TryRemove(new KeyValuePair<string, Armed>(name, this));
     }
 }
 

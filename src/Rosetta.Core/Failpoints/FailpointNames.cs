@@ -52,6 +52,6 @@ public static class FailpointNames
     internal static void Require(string name)
     {
         if (!All.Contains(name))
-            throw new FormatException($"'{name}' is no failpoint; there are: {string.Join(", ", All)}.");
+            throw new FormatException($"{Failpoint.SettingName}: '{name}' is no failpoint; there are: {string.Join(", ", All)}.");
     }
 }

@@ -10,18 +10,22 @@ namespace Rosetta.Core.Lanes;
 public sealed class Lane
 {
     readonly TimeProvider _time;
+    readonly Lock _gate = new();
     ulong _passed;
     long _lastCommitTime;
     long _behindSince;
     volatile LaneState _state = LaneState.Detached;
     volatile bool _failing;
+    TimeSpan _heldOthers;
+    long _heldOthersAt;
 
     internal Lane(long destinationId, Lsn holdsAt, TimeProvider time)
     {
         DestinationId = destinationId;
         _passed = holdsAt.Value;
         _time = time;
-        _behindSince = time.GetTimestamp();
+        _behindSince = Math.Max(1, time.GetTimestamp());
+        _heldOthersAt = time.GetTimestamp();
     }
 
     public long DestinationId { get; }
@@ -31,9 +35,12 @@ public sealed class Lane
         get => _state;
         internal set
         {
-            _state = value;
-            if (value != LaneState.Attached)
-                Outstanding(true);
+            lock (_gate)
+            {
+                _state = value;
+                if (value != LaneState.Attached)
+                    Outstanding(true);
+            }
         }
     }
 
@@ -71,18 +78,43 @@ public sealed class Lane
     {
         if (lastCommitTime != 0)
             Volatile.Write(ref _lastCommitTime, lastCommitTime);
-        // Only the pump and, before it runs, the opener write.
-        if (position.Value > Volatile.Read(ref _passed))
-            Volatile.Write(ref _passed, position.Value);
+        // The pump writes, and whoever takes over the source or the destination: the highest stays.
+        var known = Volatile.Read(ref _passed);
+        while (position.Value > known)
+        {
+            var before = Interlocked.CompareExchange(ref _passed, position.Value, known);
+            if (before == known)
+                return;
+            known = before;
+        }
     }
 
     /// <summary>Told by the pump: something is waiting to be applied, or nothing is.</summary>
     public void Outstanding(bool any)
     {
-        // A lane on its own stream is behind whatever its log holds.
-        if (!any && _state == LaneState.Attached)
-            Volatile.Write(ref _behindSince, 0);
-        else if (any && Volatile.Read(ref _behindSince) == 0)
-            Volatile.Write(ref _behindSince, Math.Max(1, _time.GetTimestamp()));
+        lock (_gate)
+        {
+            // A lane on its own stream is behind whatever its log holds.
+            if (!any && _state == LaneState.Attached)
+                Volatile.Write(ref _behindSince, 0);
+            else if (any && _behindSince == 0)
+                Volatile.Write(ref _behindSince, Math.Max(1, _time.GetTimestamp()));
+        }
     }
+
+    /// <summary>
+    /// How long others may still be kept waiting for this lane now: <paramref name="grace"/>, less what it took of it lately. A tenth of the time that
+    /// passes is given back, so in the long run a lane slows the others by no more than that.
+    /// </summary>
+    internal TimeSpan Patience(TimeSpan grace)
+    {
+        var now = _time.GetTimestamp();
+        var left = _heldOthers - (_time.GetElapsedTime(_heldOthersAt, now) / 10);
+        _heldOthers = left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        _heldOthersAt = now;
+        return grace - _heldOthers;
+    }
+
+    /// <summary>Others were kept waiting for this lane.</summary>
+    internal void HeldOthers(TimeSpan time) => _heldOthers += time;
 }

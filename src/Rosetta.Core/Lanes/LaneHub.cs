@@ -9,7 +9,7 @@ namespace Rosetta.Core.Lanes;
 /// Where the main stream meets the lanes: it gives each batch to every attached lane, detaches one that stays full, and lets lanes join at
 /// a transaction boundary. The main stream runs only while a lane is attached. Thread-safe; one main stream at a time.
 /// </summary>
-public sealed class LaneHub : IChangeConsumer, IDisposable
+public sealed partial class LaneHub : IChangeConsumer, IDisposable
 {
     readonly Lock _gate = new();
     readonly Dictionary<long, Lane> _lanes = [];
@@ -20,6 +20,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
     bool _running;
     bool _restart;
     bool _openAtEnd;
+    ChangeBatch? _inHand;
     Lsn _deliveredUpTo;
     Lsn _acknowledging;
 
@@ -79,15 +80,18 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
         }
     }
 
-    /// <summary>Removes a lane; the slot no longer waits for it.</summary>
+    /// <summary>Removes a lane; the slot no longer waits for it, and an attachment it waits for is cancelled.</summary>
     public void Unregister(Lane lane)
     {
-        Detach(lane);
         lock (_gate)
         {
-            if (_lanes.TryGetValue(lane.DestinationId, out var known) && ReferenceEquals(known, lane))
+            if (_lanes.GetValueOrDefault(lane.DestinationId) == lane)
                 _lanes.Remove(lane.DestinationId);
+            foreach (var joining in _joining.FindAll(j => j.Lane == lane))
+                Abandon(joining, default);
         }
+
+        Detach(lane);
     }
 
     /// <summary>
@@ -112,28 +116,30 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
     /// Asks for a log that begins at a transaction boundary J: the main stream's next one, or, when none runs, the start of the one that
     /// begins for this lane, which is at or below the lane's position. Everything below J the lane has to get elsewhere.
     /// </summary>
+    /// <exception cref="InvalidOperationException">The lane has a log, waits for one already, or is not registered.</exception>
     public Task<LaneAttachment> AttachAsync(Lane lane, CancellationToken cancellationToken)
     {
         Joining joining;
+        bool running;
         lock (_gate)
         {
-            if (lane.Log is not null)
-                throw new InvalidOperationException($"The lane of destination {lane.DestinationId} has a log already.");
+            if (lane.Log is not null || _joining.Exists(j => j.Lane == lane))
+                throw new InvalidOperationException($"The lane of destination {lane.DestinationId} has a log or waits for one already.");
+            if (_lanes.GetValueOrDefault(lane.DestinationId) != lane)
+                throw new InvalidOperationException($"The lane of destination {lane.DestinationId} is not registered.");
+            if (cancellationToken.IsCancellationRequested)
+                return Task.FromCanceled<LaneAttachment>(cancellationToken);
             joining = new Joining(lane);
             _joining.Add(joining);
-            if (_running && !_restart && !_openAtEnd)
+            running = _running && !_restart;
+            if (running && !_openAtEnd)
                 JoinAll();
+            else
+                joining.Cancellation = cancellationToken.Register(() => Abandon(joining, cancellationToken));
         }
 
-        if (!joining.Done.Task.IsCompleted)
-        {
-            joining.Cancellation = cancellationToken.Register(() => Abandon(joining, cancellationToken));
-            if (joining.Done.Task.IsCompleted)
-                joining.Cancellation.Dispose();
-            if (!IsRunning)
-                _wanted();
-        }
-
+        if (!running)
+            _wanted();
         return joining.Done.Task;
     }
 
@@ -155,9 +161,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
         bool nobody;
         lock (_gate)
         {
-            lane.Log?.Dispose();
-            lane.Log = null;
-            lane.State = LaneState.Detached;
+            TakeLog(lane);
             nobody = _running && NobodyListens();
         }
 
@@ -230,6 +234,7 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
                 throw new InvalidOperationException("A main stream runs already.");
             _running = true;
             _openAtEnd = false;
+            _inHand = null;
             _deliveredUpTo = position;
             JoinAll();
         }
@@ -242,43 +247,15 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
         {
             _running = false;
             _restart = false;
+            _inHand = null;
             foreach (var lane in _lanes.Values)
             {
+                // What it holds is still read; its reader has the log in hand.
                 lane.Log?.Close();
                 lane.Log = null;
                 lane.State = LaneState.Detached;
             }
         }
-    }
-
-    /// <inheritdoc/>
-    public async ValueTask ConsumeAsync(ChangeBatch batch, CancellationToken cancellationToken)
-    {
-        List<Lane>? full = null;
-        lock (_gate)
-        {
-            foreach (var lane in _lanes.Values)
-            {
-                if (lane.Log is { } log && !log.TryAppend(batch))
-                    (full ??= []).Add(lane);
-            }
-        }
-
-        if (full is not null)
-            await WaitThenDetachAsync(full, batch, cancellationToken).ConfigureAwait(false);
-
-        bool nobody;
-        lock (_gate)
-        {
-            _deliveredUpTo = Lsn.MaxOf(_deliveredUpTo, batch.DeliveredUpTo);
-            _openAtEnd = batch.IsOpenAtEnd;
-            if (_running && !_openAtEnd && !_restart)
-                JoinAll();
-            nobody = NobodyListens();
-        }
-
-        if (nobody)
-            _wanted();
     }
 
     public void Dispose()
@@ -292,56 +269,32 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
             }
 
             foreach (var joining in _joining)
-                joining.Done.TrySetCanceled();
+                joining.Done.SetCanceled();
             _joining.Clear();
         }
     }
 
-    async ValueTask WaitThenDetachAsync(List<Lane> full, ChangeBatch batch, CancellationToken cancellationToken)
+    static void TakeLog(Lane lane)
     {
-        var deadline = _time.GetTimestamp();
-        foreach (var lane in full)
-        {
-            while (lane.Log is { } log && !log.TryAppend(batch))
-            {
-                var left = _options.Grace - _time.GetElapsedTime(deadline);
-                if (lane.Failing || left <= TimeSpan.Zero || !await RoomWithin(log, left, cancellationToken).ConfigureAwait(false))
-                {
-                    Detach(lane);
-                    Failpoint.Hit(FailpointNames.LaneDetached);
-                    break;
-                }
-            }
-        }
-    }
-
-    async ValueTask<bool> RoomWithin(LaneLog log, TimeSpan limit, CancellationToken cancellationToken)
-    {
-        try
-        {
-            await log.WhenRoom().WaitAsync(limit, _time, cancellationToken).ConfigureAwait(false);
-            return true;
-        }
-        catch (TimeoutException)
-        {
-            return false;
-        }
+        lane.Log?.Dispose();
+        lane.Log = null;
+        lane.State = LaneState.Detached;
     }
 
     void JoinAll()
     {
         foreach (var joining in _joining)
         {
-            joining.Cancellation.Dispose();
+            // Not Dispose: that would wait for a callback which in turn waits for the gate.
+            joining.Cancellation.Unregister();
             var log = new LaneLog(_options.LogBytes);
+            // A batch that is being handed out now lies behind the boundary.
+            if (_inHand is { } batch)
+                log.TryAppend(batch);
             joining.Lane.Log = log;
             if (joining.Lane.Passed >= _deliveredUpTo)
                 joining.Lane.State = LaneState.Attached;
-            if (!joining.Done.TrySetResult(new LaneAttachment(log, _deliveredUpTo)))
-            {
-                log.Dispose();
-                joining.Lane.Log = null;
-            }
+            joining.Done.SetResult(new LaneAttachment(log, _deliveredUpTo));
         }
 
         _joining.Clear();
@@ -350,8 +303,11 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
     void Abandon(Joining joining, CancellationToken cancellationToken)
     {
         lock (_gate)
-            _joining.Remove(joining);
-        joining.Done.TrySetCanceled(cancellationToken);
+        {
+            // Whoever takes it off the list completes it.
+            if (_joining.Remove(joining))
+                joining.Done.SetCanceled(cancellationToken);
+        }
     }
 
     bool NobodyListens()
@@ -378,7 +334,8 @@ public sealed class LaneHub : IChangeConsumer, IDisposable
 }
 
 /// <param name="LogBytes">Bound of each lane's log.</param>
-/// <param name="Grace">How long the main stream waits for a full lane before it goes on without it.</param>
+/// <param name="Grace">How long a full lane may keep others waiting before the main stream goes on without it. A tenth of the time that passes is
+/// given back, so a lane that is slow for good uses it up. While nobody is kept waiting it is not counted.</param>
 public sealed record LaneHubOptions(long LogBytes, TimeSpan Grace)
 {
     public static readonly LaneHubOptions Default = new(16 << 20, TimeSpan.FromMilliseconds(300));

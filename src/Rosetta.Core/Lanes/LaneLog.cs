@@ -20,6 +20,7 @@ public sealed class LaneLog : IDisposable
     TaskCompletionSource? _room;
     long _held;
     long _unread;
+    long _refused;
     Lsn _lostUpTo;
     bool _lostOpen;
     bool _reachesBack = true;
@@ -70,8 +71,12 @@ public sealed class LaneLog : IDisposable
         {
             if (_closed)
                 return false;
-            if (_unread > 0 && _unread + batch.Size > _capacity)
+            if (!HasRoomFor(batch.Size))
+            {
+                _refused = batch.Size;
                 return false;
+            }
+
             while (_held + batch.Size > _capacity && _lastRead is not null)
                 DropBeforeDurable();
             _batches.AddLast(batch.Retain());
@@ -85,12 +90,12 @@ public sealed class LaneLog : IDisposable
         return true;
     }
 
-    /// <summary>Completes when something was read or let go since the call; the writer then tries again.</summary>
+    /// <summary>Completes when the batch that was refused last would be taken, or the log is closed; the writer then tries again.</summary>
     public Task WhenRoom()
     {
         lock (_gate)
         {
-            if (_closed || _unread <= _capacity / 2)
+            if (_closed || HasRoomFor(_refused))
                 return Task.CompletedTask;
             _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             return _room.Task;
@@ -113,7 +118,7 @@ public sealed class LaneLog : IDisposable
             _lastRead = next;
             batch = next.Value.Retain();
             _unread -= batch.Size;
-            if (_unread <= _capacity / 2)
+            if (HasRoomFor(_refused))
                 (room, _room) = (_room, null);
         }
 
@@ -192,10 +197,12 @@ public sealed class LaneLog : IDisposable
             _batches.Clear();
             _lastRead = null;
             _held = _unread = 0;
-            _reachesBack = false;
-            _lostUpTo = Lsn.Max;
+            // For good: no position is beyond this.
+            (_reachesBack, _lostUpTo, _lostOpen) = (false, Lsn.Max, true);
         }
     }
+
+    bool HasRoomFor(long size) => _unread == 0 || _unread + size <= _capacity;
 
     void DropBeforeDurable()
     {

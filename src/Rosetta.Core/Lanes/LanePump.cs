@@ -36,6 +36,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
         var open = false;
         try
         {
+            lane.Outstanding(log.UnreadBytes > 0);
             while (true)
             {
                 if (!open)
@@ -46,7 +47,18 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                         return PumpEnd.Interrupted;
                 }
 
-                if (!await GatherAsync(log, open ? cancellationToken : wait.Token, cancellationToken).ConfigureAwait(false))
+                bool gathered;
+                try
+                {
+                    gathered = await GatherAsync(log, open ? cancellationToken : wait.Token, cancellationToken).ConfigureAwait(false);
+                }
+                catch (OperationCanceledException) when (interrupt.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+                {
+                    // Only the wait for a group's first batch is interrupted: nothing has been read that was not applied.
+                    return PumpEnd.Interrupted;
+                }
+
+                if (!gathered)
                 {
                     await EndAsync(open, cancellationToken).ConfigureAwait(false);
                     return PumpEnd.LogEnded;
@@ -70,10 +82,6 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                 applied(result, _group.Sum(static b => b.Size), Stopwatch.GetElapsedTime(began));
                 ReleaseGroup();
             }
-        }
-        catch (OperationCanceledException) when (interrupt.IsCancellationRequested && !cancellationToken.IsCancellationRequested && !open)
-        {
-            return PumpEnd.Interrupted;
         }
         finally
         {
@@ -105,12 +113,12 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                 return true;
             // Nothing yet, or a piece of a transaction whose rest is on its way: a group is worth waiting for its end.
             if (!await log.WaitToReadAsync(_group.Count > 0 ? cancellationToken : idle).ConfigureAwait(false))
-                return _group.Count > 0 && await DropTailAsync().ConfigureAwait(false);
+                return DropTail();
         }
     }
 
     /// <summary>The stream ended inside a transaction: what is whole before it is still applied.</summary>
-    ValueTask<bool> DropTailAsync()
+    bool DropTail()
     {
         while (_group.Count > 0 && _group[^1].IsOpenAtEnd)
         {
@@ -118,7 +126,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
             _group.RemoveAt(_group.Count - 1);
         }
 
-        return ValueTask.FromResult(_group.Count > 0 && !_group[0].ContinuesAtStart);
+        return _group.Count > 0;
     }
 
     async ValueTask EndAsync(bool open, CancellationToken cancellationToken)

@@ -62,8 +62,27 @@ public static class TablePlanner
 
     static bool Names(TableChoice choice, TableName table) => TableName.TryParse(choice.Table, out var name) && name == table;
 
-    static PlannedTable[] InOrder(Dictionary<TableName, PlannedTable> planned) =>
-        [.. planned.Values.OrderBy(p => p.Source.Schema, StringComparer.Ordinal).ThenBy(p => p.Source.Name, StringComparer.Ordinal)];
+    /// <summary>By name. Of several tables that would go to one target the first keeps it: rows of two tables in one are nobody's copy.</summary>
+    static PlannedTable[] InOrder(Dictionary<TableName, PlannedTable> planned)
+    {
+        var taken = new Dictionary<TableName, TableName>();
+        var tables = planned.Values
+            .OrderBy(p => p.Source.Schema, StringComparer.Ordinal).ThenBy(p => p.Source.Name, StringComparer.Ordinal).ToArray();
+        for (var i = 0; i < tables.Length; i++)
+        {
+            if (tables[i].Route is not { } route || taken.TryAdd(route.Target, route.Source))
+                continue;
+            tables[i] = tables[i] with
+            {
+                Route = null,
+                InsertOnly = false,
+                Error = $"Table {route.Source} would go to {route.Target}, where table {taken[route.Target]} goes already.",
+                Remedy = "Give one of them another target in its table_syncs entry, or exclude it.",
+            };
+        }
+
+        return tables;
+    }
 
     static PlannedTable Missing(TableName name) => new(
         name, null, null, false, false, $"Table {name} does not exist at the source.",
