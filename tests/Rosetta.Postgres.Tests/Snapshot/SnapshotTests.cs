@@ -135,7 +135,7 @@ public sealed class SnapshotTests(SourceServer source)
     [InlineData("ALTER TABLE t RENAME TO u")]
     public async Task Should_refuse_a_table_that_was_rewritten_since_and_go_on_with_others(string change)
     {
-        var name = await source.CreateDatabaseAsync(
+        var name = await source.EmptyDatabaseAsync(
             "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1); CREATE TABLE other (id int, a aclitem); INSERT INTO other VALUES (5)");
         await using var database = source.Database(name);
         await using var workers = await ImportAsync(database);

@@ -13,7 +13,7 @@ public sealed class PreflightTests
     static readonly CancellationToken None = CancellationToken.None;
 
     static Task<PostgresServer> StartAsync(params (string Name, string Value)[] settings) =>
-        PostgresServer.StartAsync(new PostgresServerOptions { Name = "preflight", Settings = settings.ToDictionary(s => s.Name, s => s.Value) });
+        PostgresServer.StartAsync(new PostgresServerOptions { Name = "preflight", Version = SourceServer.Version, Settings = settings.ToDictionary(s => s.Name, s => s.Value) });
 
     static async Task<PreflightReport> CheckAsync(PostgresServer server, string user = "postgres", PreflightRequest? request = null, string databaseName = "postgres")
     {

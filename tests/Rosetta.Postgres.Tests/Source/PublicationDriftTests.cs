@@ -37,7 +37,7 @@ public sealed class PublicationDriftTests(SourceServer source)
     [InlineData("ALTER PUBLICATION pub SET (publish_via_partition_root = true)", "public.part")]
     public async Task Should_tell_what_was_lost(string change, string? lost)
     {
-        var name = await source.CreateDatabaseAsync(Tables + "CREATE PUBLICATION pub FOR TABLE a, parted, TABLES IN SCHEMA s WITH (publish = 'insert, update, delete')");
+        var name = await source.EmptyDatabaseAsync(Tables + "CREATE PUBLICATION pub FOR TABLE a, parted, TABLES IN SCHEMA s WITH (publish = 'insert, update, delete')");
         await using var database = source.Database(name);
         var publications = new Publications(database, "pub", Guid.NewGuid());
         var stored = PublicationFacts.FromJson((await publications.FindUsersAsync(None))!.ToJson());

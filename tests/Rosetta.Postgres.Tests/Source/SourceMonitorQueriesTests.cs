@@ -40,7 +40,7 @@ public sealed class SourceMonitorQueriesTests(SourceServer source)
     [InlineData("INSERT INTO t VALUES (1); VACUUM FULL t; ANALYZE t", "")]
     public async Task Should_tell_what_changed_between_two_looks(string change, string expected)
     {
-        var name = await source.CreateDatabaseAsync("CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (id int PRIMARY KEY, v text, m mood); CREATE TABLE other (id int)");
+        var name = await source.EmptyDatabaseAsync("CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (id int PRIMARY KEY, v text, m mood); CREATE TABLE other (id int)");
         await using var database = source.Database(name);
         var queries = new SourceMonitorQueries(database);
         async Task<List<TableShape>> LookAsync() => [.. (await queries.TablesAsync("rosetta", None)).Select(t => TableShape.Of(t.Description))];
