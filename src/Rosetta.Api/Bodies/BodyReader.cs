@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Net.Http.Headers;
 using Rosetta.Api.Problems;
@@ -27,6 +28,7 @@ static class BodyReader
             throw new RequestProblemException(StatusCodes.Status415UnsupportedMediaType, "The body must be sent as UTF-8 with Content-Type: application/json.");
         }
 
+        if (!Utf8.IsValid(body.Span)) throw new RequestProblemException(StatusCodes.Status400BadRequest, "The body is not valid JSON: it is not UTF-8.");
         try
         {
             return JsonDocument.Parse(body, Strict);
