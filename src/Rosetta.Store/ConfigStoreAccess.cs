@@ -41,7 +41,8 @@ public sealed class ConfigStoreAccess(ConfigDatabase database, string? secretKey
             }
             catch (ConfigDatabaseUnavailableException)
             {
-                // It went away again between two steps; the wait says so and goes on.
+                // It went away again between two steps; the wait says so and goes on. A pause, in case it answers and fails at once every time.
+                await Task.Delay(ConfigDatabase.Jitter(TimeSpan.FromSeconds(1)), cancellationToken).ConfigureAwait(false);
             }
         }
     }

@@ -1,6 +1,7 @@
 using FluentValidation;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Catalog;
+using Rosetta.Postgres.Source;
 
 namespace Rosetta.Api.Sources;
 
@@ -31,6 +32,24 @@ public sealed record SourceTableAnswer(
 }
 
 public sealed record SourceColumnAnswer(string Name, string Type, bool Nullable);
+
+/// <summary>What a preflight found.</summary>
+/// <param name="Ok">Nothing of severity error.</param>
+public sealed record PreflightAnswer(bool Ok, IReadOnlyList<FindingAnswer> Findings)
+{
+    internal static PreflightAnswer From(PreflightReport report) => new(
+        report.Ok,
+        [
+            .. report.Findings.Select(f => new FindingAnswer(
+                f.Severity.ToString().ToLowerInvariant(), f.Check, f.Detail, f.FixSql, f.Table?.ToString())),
+        ]);
+}
+
+/// <param name="Severity">error, warning or info.</param>
+/// <param name="Check">A short constant name.</param>
+/// <param name="FixSql">The SQL that mends it; null when SQL cannot.</param>
+/// <param name="Table">The one table it concerns; null: the whole source.</param>
+public sealed record FindingAnswer(string Severity, string Check, string Detail, string? FixSql, string? Table);
 
 /// <summary>Body of <c>POST /sources/{id}/publication</c>: one of the two.</summary>
 /// <param name="Tables">schema.table each.</param>

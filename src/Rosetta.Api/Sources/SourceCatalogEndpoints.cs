@@ -23,6 +23,10 @@ static class SourceCatalogEndpoints
         sources.MapGet("/tables", TablesAsync)
             .Describe("List the tables of a source").Gives<ListAnswer<SourceTableAnswer>>().Paged().Refuses(404, 422, 503);
 
+        sources.MapGet("/preflight", PreflightAsync)
+            .Describe("Look for what is in the way of a pipeline", "Each finding with the SQL that mends it. A source that cannot be reached is a finding too.")
+            .Gives<PreflightAnswer>().Refuses(404);
+
         sources.MapPost("/publication", CreateAsync)
             .Describe(
                 "Make the source's own publication",
@@ -39,6 +43,15 @@ static class SourceCatalogEndpoints
         var tables = await SourceAccess.RunAsync(
             source, (database, token) => new SourceCatalog(database).ListAsync(SourceNames.PublicationPattern(source.PublicationName), token), cancellationToken);
         return TypedResults.Ok(new ListAnswer<SourceTableAnswer>([.. tables.Skip(page.Offset).Take(page.Limit).Select(SourceTableAnswer.From)], tables.Count));
+    }
+
+    static async Task<IResult> PreflightAsync(long id, ConfigStore store, CancellationToken cancellationToken)
+    {
+        if (await store.Sources.FindAsync(id, cancellationToken) is not { } source) return SourceEndpoints.NoSource(id);
+        await using var database = new SourceDatabase(source.ToEndpoint());
+        // A look at the source for pipelines to come: no slot of a certain pipeline is meant.
+        var request = new PreflightRequest(source.PublicationName, SourceNames.Slot(source.ReplicationName, 0), SlotIsOurs: true);
+        return TypedResults.Ok(PreflightAnswer.From(await Preflight.RunAsync(database, request, cancellationToken)));
     }
 
     static async Task<IResult> CreateAsync(long id, Body<CreatePublication> body, ConfigStore store, CancellationToken cancellationToken)

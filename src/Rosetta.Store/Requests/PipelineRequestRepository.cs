@@ -18,6 +18,8 @@ public sealed class PipelineRequestRepository(ConfigDatabase database)
         var result = await StoreResult.FromAsync(() => database.WriteAsync(
             async connection => StoreResult.Saved((await connection.QuerySingleAsync<Row>(new CommandDefinition(
                 $"""
+                WITH old AS (
+                    DELETE FROM pipeline_requests WHERE pipeline_id = @pipelineId AND finished_at < clock_timestamp() - interval '30 days')
                 INSERT INTO pipeline_requests (pipeline_id, kind, destination_ids, table_name, requested_by)
                 VALUES (@pipelineId, @kind, @ids, @tableName, @requestedBy)
                 RETURNING {Row.Columns}

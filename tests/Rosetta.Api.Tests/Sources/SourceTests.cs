@@ -191,6 +191,10 @@ public sealed class SourceTests(ApiFixture fixture)
         Assert.Equal(404, (await Api.DeleteAsync($"sources/{source}/publication")).Status);
 
         var away = (await Api.PostAsync("sources", new { name = fixture.Name("away"), pg_host = "127.0.0.1", pg_port = 1, pg_database = "d", pg_username = "u" })).Id;
+        var preflight = await Api.GetAsync($"sources/{away}/preflight");
+        Assert.Equal((200, false, "connection"), (preflight.Status, (bool)preflight.Json["ok"]!, (string)preflight.Json["findings"]![0]!["check"]!));
+        var findings = (await Api.GetAsync($"sources/{source}/preflight")).Json["findings"]!.AsArray();
+        Assert.Contains(findings, f => (string?)f!["table"] == "public.keyless" && ((string)f["fix_sql"]!).Contains("REPLICA IDENTITY", StringComparison.Ordinal));
         var answer = await Api.GetAsync($"sources/{away}/tables");
         Assert.Equal(503, answer.Status);
         Assert.NotNull(answer.RetryAfter);
