@@ -47,15 +47,19 @@ static class PipelineRemoval
     {
         try
         {
-            return await SourceAccess.RunAsync(
+            await SourceAccess.RunAsync(
                 pipeline.Source,
                 async (database, token) =>
                 {
-                    if (await SlotRemoval.RemoveAsync(database, slot.SlotName, slot.SystemIdentifier, time, token) is { } failure) return failure;
+                    var slots = new Slots(database, time);
+                    // On another server than the one it was made on, a slot of that name is somebody else's.
+                    var ours = (await slots.IdentifyAsync(null, token)).SystemIdentifier == slot.SystemIdentifier
+                        && await slots.DropAsync(slot.SlotName, SessionName.PrefixOf(store.Installation.Uuid, pipeline.Id), token);
                     await new Publications(database, pipeline.Source.PublicationName, store.Installation.Uuid).DropOwnAsync(pipeline.Id, token);
-                    return null;
+                    return ours;
                 },
                 cancellationToken);
+            return null;
         }
         catch (Exception e) when (e is RequestProblemException or FaultException)
         {

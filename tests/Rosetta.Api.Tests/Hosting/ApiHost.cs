@@ -52,7 +52,7 @@ public sealed class ApiHost : IAsyncDisposable
         var access = new ConfigStoreAccess(database, "a secret key of some length", "/nonexistent/secret.key", NullLoggerFactory.Instance);
         if (open) await access.OpenAsync(CancellationToken.None);
         builder.Services.AddSingleton(access);
-        builder.Services.AddAkka(ClusterSettings.SystemName, akka => akka.AddRosettaCluster(
+        builder.Services.AddAkka(ClusterSettings.SystemName, akka => akka.ConfigureLoggers(loggers => loggers.ClearLoggers()).AddRosettaCluster(
             new ClusterSettings { Port = 0 }, ClusterDataSource.Create(configDatabase), new WireMessages([])));
         builder.Services.AddSingleton(provider => new ClusterHealth(provider.GetRequiredService<ActorSystem>()));
         builder.Services.AddSingleton<IClusterView>(provider => new ClusterView(provider.GetRequiredService<ActorSystem>()));

@@ -194,7 +194,7 @@ public sealed class PipelineTests(ApiFixture fixture)
     }
 
     [Fact]
-    public async Task Should_drop_the_slot_of_a_deleted_pipeline_even_while_somebody_streams_from_it()
+    public async Task Should_drop_the_slot_of_a_deleted_pipeline()
     {
         var (id, destination) = await fixture.AddPipelineAsync();
         var slot = $"rosetta_p{id}";
