@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Rosetta.Testing.Equality;
 using Rosetta.Testing.Tests.Servers;
 using Xunit;
@@ -161,8 +162,12 @@ public sealed class TableComparisonTests(TwoServers servers, ITestOutputHelper o
         var tables = await TablePair.AllAsync(source);
         Assert.Equal(["public.other", "public.t"], tables.Select(t => t.ToString()));
 
+        // Time for some comparisons on this machine as it is now.
+        var watch = Stopwatch.StartNew();
+        Assert.False((await DatabaseComparison.CompareAsync(source, destination, tables)).Equal);
+        var deadline = watch.Elapsed * 5 + TimeSpan.FromMilliseconds(500);
         var error = await Assert.ThrowsAsync<TimeoutException>(
-            () => DatabaseComparison.WaitForEqualityAsync(source, destination, tables, TimeSpan.FromSeconds(5)));
+            () => DatabaseComparison.WaitForEqualityAsync(source, destination, tables, deadline));
         Assert.Contains("the destination has no such table", error.Message, StringComparison.Ordinal);
 
         var waiting = DatabaseComparison.WaitForEqualityAsync(source, destination, tables);
