@@ -37,7 +37,12 @@ public sealed class PublicationDriftTests(SourceServer source)
     [InlineData("ALTER PUBLICATION pub SET (publish_via_partition_root = true)", "public.part")]
     public async Task Should_tell_what_was_lost(string change, string? lost)
     {
-        var name = await source.EmptyDatabaseAsync(Tables + "CREATE PUBLICATION pub FOR TABLE a, parted, TABLES IN SCHEMA s WITH (publish = 'insert, update, delete')");
+        // Schemas in publications and row filters came with 15.
+        var old = source.Server.Version < 15;
+        if (old && (change.Contains("SCHEMA", StringComparison.Ordinal) || change.Contains("WHERE", StringComparison.Ordinal)))
+            return;
+        var name = await source.EmptyDatabaseAsync(
+            Tables + $"CREATE PUBLICATION pub FOR TABLE a, parted, {(old ? "s.c" : "TABLES IN SCHEMA s")} WITH (publish = 'insert, update, delete')");
         await using var database = source.Database(name);
         var publications = new Publications(database, "pub", Guid.NewGuid());
         var stored = PublicationFacts.FromJson((await publications.FindUsersAsync(None))!.ToJson());

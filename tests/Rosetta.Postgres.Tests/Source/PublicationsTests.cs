@@ -187,4 +187,51 @@ public sealed class PublicationsTests(SourceServer source)
         Assert.True(await publications.DropUsersAsync(None));
         Assert.False(await publications.DropUsersAsync(None));
     }
+
+    [Fact]
+    public async Task Should_publish_only_inserts_of_tables_whose_identity_is_generated()
+    {
+        var (name, database, publications) = await StartAsync("""
+            CREATE TABLE by_key (id int, g int GENERATED ALWAYS AS (id * 2) STORED PRIMARY KEY, v text);
+            CREATE TABLE by_row (id int, g int GENERATED ALWAYS AS (id * 2) STORED, v text); ALTER TABLE by_row REPLICA IDENTITY FULL;
+            INSERT INTO by_key (id) VALUES (1); INSERT INTO by_row (id) VALUES (1);
+            """);
+        await using var _ = database;
+        TableName[] tables = [new("public", "by_key"), new("public", "by_row")];
+        var made = await publications.EnsureAsync(1, null, tables, None);
+        // Since 18 a generated column spoils FULL too.
+        Assert.Equal(tables.Take(source.Server.Version >= 18 ? 2 : 1).ToHashSet(), made.Facts.InsertOnlyTables.ToHashSet());
+        await source.Server.ExecuteAsync("UPDATE by_key SET v = 'x'; UPDATE by_row SET v = 'x'; DELETE FROM by_key; DELETE FROM by_row", name);
+    }
+
+    [Fact]
+    public async Task Should_know_which_tables_would_end_the_stream()
+    {
+        var (name, database, publications) = await StartAsync("""
+            CREATE DOMAIN acl AS aclitem; CREATE TYPE pair AS (n int, a aclitem);
+            CREATE TABLE a_plain (id int PRIMARY KEY, a aclitem); CREATE TABLE b_domain (id int PRIMARY KEY, a acl);
+            CREATE TABLE c_array (id int PRIMARY KEY, a aclitem[]); CREATE TABLE d_composite (id int PRIMARY KEY, a pair);
+            """);
+        await using var _ = database;
+        foreach (var (table, value, sent) in new[]
+        {
+            ("a_plain", "'postgres=r/postgres'::aclitem", true), ("b_domain", "'postgres=r/postgres'::aclitem", true),
+            ("c_array", "ARRAY['postgres=r/postgres'::aclitem]", false), ("d_composite", "ROW(1, 'postgres=r/postgres'::aclitem)::pair", false),
+        })
+        {
+            var made = await publications.EnsureAsync(1, null, [new TableName("public", table)], None);
+            Assert.Equal(sent ? 0 : 1, made.Failed.Count);
+            var slot = $"decode_{Guid.NewGuid():N}";
+            await source.Server.ExecuteAsync($"CREATE PUBLICATION {slot} FOR TABLE {table}", name);
+            await source.Server.ExecuteAsync($"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')", name);
+            await source.Server.ExecuteAsync($"INSERT INTO {table} VALUES (1, {value})", name);
+            var decoding = source.Server.ExecuteAsync(
+                $"SELECT count(*) FROM pg_logical_slot_get_binary_changes('{slot}', NULL, NULL, 'proto_version', '1', 'publication_names', '{slot}', 'binary', 'true')", name);
+            if (sent)
+                await decoding;
+            else
+                Assert.Contains("no binary output function", (await Assert.ThrowsAsync<PostgresException>(() => decoding)).MessageText, StringComparison.Ordinal);
+            await source.Server.ExecuteAsync($"SELECT pg_drop_replication_slot('{slot}')", name);
+        }
+    }
 }
