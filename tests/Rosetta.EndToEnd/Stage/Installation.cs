@@ -12,7 +12,7 @@ public sealed class Installation : IAsyncDisposable
     /// <summary>Generous: the machine is shared and noisy.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
-    const string Database = "app";
+    public const string Database = "app";
 
     readonly List<NodeProcess> _nodes = [];
     readonly string _secretKey = Convert.ToHexStringLower(Guid.NewGuid().ToByteArray());
@@ -38,11 +38,12 @@ public sealed class Installation : IAsyncDisposable
 
     /// <param name="targets">How many destination servers.</param>
     /// <param name="source">Options of the source beyond the test kit's.</param>
-    public static async Task<Installation> StartAsync(int targets = 2, PostgresServerOptions? source = null)
+    /// <param name="durableTargets">Destinations survive a crash with all they have committed (fsync on).</param>
+    public static async Task<Installation> StartAsync(int targets = 2, PostgresServerOptions? source = null, bool durableTargets = false)
     {
         var config = PostgresServer.StartAsync(new PostgresServerOptions { Name = "config" });
         var from = PostgresServer.StartAsync((source ?? new PostgresServerOptions()) with { Name = "source" });
-        var to = Enumerable.Range(1, targets).Select(n => PostgresServer.StartAsync(new PostgresServerOptions { Name = $"target{n}" })).ToList();
+        var to = Enumerable.Range(1, targets).Select(n => PostgresServer.StartAsync(new PostgresServerOptions { Name = $"target{n}", Durable = durableTargets })).ToList();
         var installation = new Installation(await config, await from, await Task.WhenAll(to));
         await installation.Config.CreateDatabaseAsync("rosetta");
         await installation.Source.CreateDatabaseAsync(Database);
@@ -83,6 +84,10 @@ public sealed class Installation : IAsyncDisposable
         await api.PostAsync($"pipelines/{pipelineId}/destinations", new AttachDestination(id, null, tables));
         return id;
     }
+
+    /// <summary>The ids of a pipeline's destinations, in the order of the targets.</summary>
+    public static async Task<IReadOnlyList<int>> DestinationIdsAsync(ApiClient api, int pipelineId) =>
+        [.. (await PipelineAsync(api, pipelineId)).Destinations.Select(d => (int)d.DestinationId)];
 
     public static async Task<Pipeline> PipelineAsync(ApiClient api, int id) => (await api.GetAsync($"pipelines/{id}")).As<Pipeline>();
 
