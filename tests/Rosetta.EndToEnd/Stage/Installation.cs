@@ -63,12 +63,13 @@ public sealed class Installation : IAsyncDisposable
     }
 
     /// <summary>Source, destinations and pipeline over the API; started unless told otherwise.</summary>
-    public async Task<int> CreatePipelineAsync(ApiClient api, string name = "pipeline", bool start = true, IReadOnlyList<TableSync>? tables = null)
+    /// <param name="attach">How many of the targets; null for all.</param>
+    public async Task<int> CreatePipelineAsync(ApiClient api, string name = "pipeline", bool start = true, IReadOnlyList<TableSync>? tables = null, int? attach = null)
     {
         var source = await api.PostAsync("sources", new NewSource($"{name}-source", "127.0.0.1", Source.Port, Database, "postgres", null));
         var sourceId = source.As<IdOnly>().Id;
         var pipelineId = (await api.PostAsync("pipelines", new NewPipeline(name, sourceId))).As<IdOnly>().Id;
-        for (var i = 0; i < Targets.Count; i++)
+        for (var i = 0; i < (attach ?? Targets.Count); i++)
             await AttachAsync(api, pipelineId, i, $"{name}-target{i + 1}", tables);
         if (start)
             await api.PostAsync($"pipelines/{pipelineId}/start");

@@ -16,6 +16,8 @@ public sealed class NodeProcess(
 
     public ChildProcess Process { get; private set; } = null!;
 
+    public int RemotingPort => _remotingPort;
+
     public Uri Address => new($"http://127.0.0.1:{_apiPort}");
 
     public Uri HealthAddress => new($"http://127.0.0.1:{_healthPort}");
