@@ -8,7 +8,7 @@ namespace Rosetta.Node;
 /// <summary>Structured logs to the console: text, or one JSON object a line with <c>LOG_FORMAT=json</c>.</summary>
 static class NodeLogging
 {
-    const string Template = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u3} {SourceContext:l}: {Message:lj} {Properties}{NewLine}{Exception}";
+    const string Template = "{Timestamp:yyyy-MM-dd HH:mm:ss.fff} {Level:u3} {SourceContext:l}: {Message:lj}{NewLine}{Exception}";
 
     /// <summary>What Akka says about itself below a warning; our own actors log through it, too.</summary>
     static bool IsAkkasOwn(LogEvent e)

@@ -220,7 +220,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             if (known?.Stop is { } stop)
                 shown = shown with { Error = stop.Reason, Remedy = stop.Remedy };
             if (known is not null)
-                shown = shown with { SnapshotRows = known.CopiedRows };
+                shown = shown with { SnapshotRows = known.CopiedRows, Since = known.Since };
             if (known is null && Status.Of(table.Source) is { State: TableState.Error } before && _refused.Contains(table.Source))
                 shown = before;
             Status.Set(shown);

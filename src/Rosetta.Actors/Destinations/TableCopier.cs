@@ -74,6 +74,7 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, TimeP
         context.Status.Change(name, t => t with
         {
             State = TableState.CatchingUp, SnapshotRows = outcome.Rows, SnapshotRowsEstimated = outcome.Rows, Error = null, Remedy = planned.Remedy,
+            Since = snapshot.Since,
         });
     }
 

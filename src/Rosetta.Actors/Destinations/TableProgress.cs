@@ -1,4 +1,5 @@
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 
 namespace Rosetta.Actors.Destinations;
@@ -7,6 +8,22 @@ namespace Rosetta.Actors.Destinations;
 public sealed record TableProgress(
     TableName Table, TableName? Target, TableState State, long SnapshotRows, long SnapshotRowsEstimated, RowCounts Rows, string? Error, string? Remedy)
 {
+    /// <summary>A table that catches up streams once its lane has passed this position: the snapshot it was copied from.</summary>
+    public Lsn? Since { get; init; }
+
+    /// <summary>The source's table has no replica identity.</summary>
+    public bool InsertOnly { get; init; }
+
+    /// <summary>The state when the lane stands at <paramref name="passed"/>.</summary>
+    public TableState StateAt(Lsn passed) => State switch
+    {
+        TableState.CatchingUp when Since is { } since && passed >= since => InsertOnly ? TableState.InsertOnly : TableState.Streaming,
+        _ => State,
+    };
+
     public static TableProgress Of(PlannedTable planned, TableState state) => new(
-        planned.Source, planned.Route?.Target, state, 0, Math.Max(0, planned.Description?.EstimatedRows ?? 0), default, planned.Error, planned.Remedy);
+        planned.Source, planned.Route?.Target, state, 0, Math.Max(0, planned.Description?.EstimatedRows ?? 0), default, planned.Error, planned.Remedy)
+    {
+        InsertOnly = planned.InsertOnly,
+    };
 }

@@ -50,6 +50,9 @@ sealed class PipelineAccount(TimeProvider time, string node)
 
     static DestinationReport OfDestination(PipelineRun run, long id, DestinationStatus status, Lane lane, DestinationHealth health)
     {
+        // A lane that streams moves on over WAL that holds nothing for it, too.
+        if (status.Applied is not null && lane.State == LaneState.Attached)
+            status.AppliedUpTo(lane.Passed);
         var applied = status.Applied;
         var current = run.Source.Current;
         return new DestinationReport(
@@ -58,7 +61,7 @@ sealed class PipelineAccount(TimeProvider time, string node)
             applied is null ? null : Lag(lane),
             status.LastSuccess, status.Fault?.Reason, status.Fault?.Remedy,
             [.. status.Tables.Select(t => new TableReport(
-                t.Table, t.Target, t.State, t.SnapshotRows, t.SnapshotRowsEstimated, t.Rows.Inserted, t.Rows.Updated, t.Rows.Deleted, t.Error, t.Remedy))]);
+                t.Table, t.Target, t.StateAt(lane.Passed), t.SnapshotRows, t.SnapshotRowsEstimated, t.Rows.Inserted, t.Rows.Updated, t.Rows.Deleted, t.Error, t.Remedy))]);
     }
 
     /// <summary>Seconds that the oldest outstanding change may have waited; 0 when nothing is outstanding.</summary>
