@@ -14,24 +14,40 @@ public sealed partial class LaneHub
     /// </summary>
     public async ValueTask ConsumeAsync(ChangeBatch batch, CancellationToken cancellationToken)
     {
-        List<Lane>? full = null;
+        List<FullLane>? full = null;
         lock (_gate)
         {
             // Ended from elsewhere while the reader was on its way here: there is nobody to give it to.
             if (!_running)
                 return;
-            if (_inHand is not null)
-                throw new InvalidOperationException("A batch came before the one before it was handed out.");
+            if (_inHand is not null || _broken)
+                throw new InvalidOperationException("A batch came although the one before it was not handed out to all.");
             _inHand = batch;
             foreach (var lane in _lanes.Values)
             {
                 if (lane.Log is { } log && !log.TryAppend(batch))
-                    (full ??= []).Add(lane);
+                    (full ??= []).Add(new FullLane(lane, log));
             }
         }
 
         if (full is not null)
-            await WaitForAsync(full, batch, cancellationToken).ConfigureAwait(false);
+        {
+            try
+            {
+                await WaitForAsync(full, batch, cancellationToken).ConfigureAwait(false);
+            }
+            catch
+            {
+                // The batch is not ours any longer, and some have it and others not: nobody joins this stream now.
+                lock (_gate)
+                {
+                    if (ReferenceEquals(_inHand, batch))
+                        (_inHand, _broken) = (null, true);
+                }
+
+                throw;
+            }
+        }
 
         bool nobody;
         lock (_gate)
@@ -50,59 +66,61 @@ public sealed partial class LaneHub
             _wanted();
     }
 
-    async ValueTask WaitForAsync(List<Lane> full, ChangeBatch batch, CancellationToken cancellationToken)
+    async ValueTask WaitForAsync(List<FullLane> full, ChangeBatch batch, CancellationToken cancellationToken)
     {
         while (true)
         {
             bool othersWait;
-            TimeSpan limit;
-            var rooms = new List<Task>(full.Count);
-            var detached = false;
+            Task[] rooms;
+            var limit = _options.Grace / 4;
+            var detached = 0;
             lock (_gate)
             {
-                full.RemoveAll(lane => lane.Log is not { } log || log.TryAppend(batch));
+                // A lane that has another log by now has the batch in it.
+                full.RemoveAll(f => f.Lane.Log != f.Log || f.Log.TryAppend(batch));
                 othersWait = OthersWaitFor(full);
-                limit = _options.Grace / 4;
-                foreach (var lane in full)
-                {
-                    var patience = lane.Patience(_options.Grace);
-                    if (lane.Failing || (othersWait && patience <= TimeSpan.Zero))
-                    {
-                        TakeLog(lane);
-                        detached = true;
-                        continue;
-                    }
-
-                    if (othersWait && patience < limit)
-                        limit = patience;
-                    rooms.Add(lane.Log!.WhenRoom());
-                }
+                detached = full.RemoveAll(f => !MayWaitFor(f.Lane, othersWait, ref limit));
+                rooms = [.. full.Select(static f => f.Log.WhenRoom())];
             }
 
-            if (detached)
+            for (; detached > 0; detached--)
                 Failpoint.Hit(FailpointNames.LaneDetached);
-            if (rooms.Count == 0)
+            if (rooms.Length == 0)
                 return;
-            full.RemoveAll(static lane => lane.Log is null);
             var began = _time.GetTimestamp();
             // In short stretches: who waits for whom changes meanwhile.
             await WithinAsync(Task.WhenAny(rooms), limit, cancellationToken).ConfigureAwait(false);
             if (othersWait)
             {
-                foreach (var lane in full)
+                foreach (var (lane, _) in full)
                     lane.HeldOthers(_time.GetElapsedTime(began));
             }
         }
     }
 
+    /// <summary>False: it has been detached.</summary>
+    bool MayWaitFor(Lane lane, bool othersWait, ref TimeSpan limit)
+    {
+        var patience = lane.Patience(_options.Grace);
+        if (lane.Failing || (othersWait && patience <= TimeSpan.Zero))
+        {
+            TakeLog(lane);
+            return false;
+        }
+
+        if (othersWait && patience < limit)
+            limit = patience;
+        return true;
+    }
+
     /// <summary>Because the main stream stands still a lane has nothing to do, or one waits for a boundary or for another start.</summary>
-    bool OthersWaitFor(List<Lane> full)
+    bool OthersWaitFor(List<FullLane> full)
     {
         if (_restart || _joining.Count > 0)
             return true;
         foreach (var lane in _lanes.Values)
         {
-            if (lane.State == LaneState.Attached && lane.Behind == TimeSpan.Zero && !full.Contains(lane))
+            if (lane.State == LaneState.Attached && lane.Behind == TimeSpan.Zero && !full.Exists(f => f.Lane == lane))
                 return true;
         }
 
@@ -122,4 +140,6 @@ public sealed partial class LaneHub
             // The caller looks again.
         }
     }
+
+    readonly record struct FullLane(Lane Lane, LaneLog Log);
 }

@@ -20,6 +20,7 @@ public sealed partial class LaneHub : IChangeConsumer, IDisposable
     bool _running;
     bool _restart;
     bool _openAtEnd;
+    bool _broken;
     ChangeBatch? _inHand;
     Lsn _deliveredUpTo;
     Lsn _acknowledging;
@@ -132,7 +133,7 @@ public sealed partial class LaneHub : IChangeConsumer, IDisposable
             joining = new Joining(lane);
             _joining.Add(joining);
             running = _running && !_restart;
-            if (running && !_openAtEnd)
+            if (running && !_openAtEnd && !_broken)
                 JoinAll();
             else
                 joining.Cancellation = cancellationToken.Register(() => Abandon(joining, cancellationToken));
@@ -234,6 +235,7 @@ public sealed partial class LaneHub : IChangeConsumer, IDisposable
                 throw new InvalidOperationException("A main stream runs already.");
             _running = true;
             _openAtEnd = false;
+            _broken = false;
             _inHand = null;
             _deliveredUpTo = position;
             JoinAll();

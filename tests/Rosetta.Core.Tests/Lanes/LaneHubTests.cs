@@ -132,6 +132,20 @@ public sealed class LaneHubTests : IDisposable
     }
 
     [Fact]
+    public async Task Should_give_a_lane_that_comes_back_while_it_is_waited_for_the_batch_once()
+    {
+        var (lane, _) = await AttachedAsync(1);
+        await FillAsync();
+        var batch = _stream.Transaction();
+        var delivering = _hub.ConsumeAsync(batch, default).AsTask();
+        _hub.Detach(lane);
+        var again = await _hub.AttachAsync(lane, default);
+        await delivering.WaitAsync(Wait.DefaultDeadline);
+        Assert.Equal(batch, Read(again.Log));
+        Assert.False(again.Log.TryRead(out _));
+    }
+
+    [Fact]
     public async Task Should_wait_for_a_full_lane_as_long_as_nobody_else_is_the_worse_for_it()
     {
         var (lane, log) = await AttachedAsync(1);
@@ -277,12 +291,13 @@ public sealed class LaneHubTests : IDisposable
         var delivering = _hub.ConsumeAsync(_stream.Transaction(), cancel.Token).AsTask();
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => delivering);
-        // Some lanes may have that batch and others not: the stream has to end.
+        // Some lanes may have that batch and others not: the stream has to end, and nobody joins it any more.
+        var joining = _hub.AttachAsync(_hub.Register(2, Lsn.Zero), default);
+        Assert.False(joining.IsCompleted);
         await Assert.ThrowsAsync<InvalidOperationException>(() => _hub.ConsumeAsync(_stream.Transaction(), default).AsTask());
         _hub.MainEnded();
-        var again = _hub.AttachAsync(_hub.Lanes[0], default);
         _hub.MainStarted(new Lsn(210));
-        await again;
+        Assert.Equal(new Lsn(210), (await joining).Boundary);
         await DeliverAsync(_stream.Transaction());
     }
 
@@ -473,19 +488,27 @@ public sealed class LaneHubTests : IDisposable
                 }
 
                 _hub.Detach(lane);
+                await Task.Yield();
             }
         })).ToList();
         var main = Task.Run(async () =>
         {
-            for (var i = 0; i < 3000; i++)
+            for (var i = 0; i < 500; i++)
             {
                 await DeliverAsync(_stream.First());
                 await DeliverAsync(_stream.Last());
                 Drain(_hub.Lanes.Single(static l => l.DestinationId == 1));
             }
         });
-        await main.WaitAsync(Wait.DefaultDeadline);
-        await stop.CancelAsync();
+        try
+        {
+            await main.WaitAsync(Wait.DefaultDeadline);
+        }
+        finally
+        {
+            await stop.CancelAsync();
+        }
+
         await Task.WhenAll(work).WaitAsync(Wait.DefaultDeadline);
     }
 
