@@ -19,9 +19,12 @@ public sealed class RowRates(TimeProvider? time = null)
         var now = _time.GetTimestamp();
         foreach (var destination in pipeline.Destinations)
         {
+            // A pipeline that is just starting has no counters yet; they are not zero.
+            if (destination.Tables is not { Count: > 0 } tables)
+                continue;
             if (!_seen.TryGetValue(destination.DestinationId, out var samples))
                 _seen[destination.DestinationId] = samples = new Queue<(long, long)>();
-            var rows = destination.Tables?.Sum(t => t.RowsApplied + (t.SnapshotRows ?? 0)) ?? 0;
+            var rows = tables.Sum(t => t.RowsApplied + (t.SnapshotRows ?? 0));
             if (samples.Count > 0 && samples.Last().Rows > rows)
                 samples.Clear();
             samples.Enqueue((now, rows));

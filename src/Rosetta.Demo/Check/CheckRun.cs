@@ -16,8 +16,8 @@ static class CheckRun
 
     static readonly TimeSpan TrafficBeforeKill = TimeSpan.FromSeconds(12);
     static readonly TimeSpan TrafficAfterRestart = TimeSpan.FromSeconds(12);
-    static readonly TimeSpan StreamingDeadline = TimeSpan.FromSeconds(60);
-    static readonly TimeSpan CatchUpDeadline = TimeSpan.FromSeconds(60);
+    static readonly TimeSpan StreamingDeadline = TimeSpan.FromSeconds(120);
+    static readonly TimeSpan CatchUpDeadline = TimeSpan.FromSeconds(120);
 
     /// <returns>The exit code: 0 only when everything is equal.</returns>
     public static async Task<int> RunAsync(DemoMachine machine, DemoOptions options, Journal journal, CancellationToken cancellationToken)
@@ -28,9 +28,9 @@ static class CheckRun
         // The snapshot is taken while rows change.
         traffic.Start();
         var pipeline = await DemoPipeline.CreateAsync(api, machine, journal, cancellationToken);
-        journal.Say($"following: {PipelineSummary.Of(await pipeline.WaitUntilStreamingAsync(StreamingDeadline, cancellationToken))}");
         await using var invariants = Invariants.Start(machine, journal);
         await using var progress = ProgressLines.Start(pipeline, traffic, journal);
+        journal.Say($"every table is copied and follows: {PipelineSummary.Of(await pipeline.WaitUntilStreamingAsync(StreamingDeadline, cancellationToken))}");
 
         await traffic.RunForAsync(TrafficBeforeKill, cancellationToken);
         await traffic.LargeTransactionAsync(LargeTransactionRows, cancellationToken);

@@ -40,12 +40,16 @@ sealed record DemoDatabase(PostgresServer Server, string Name, string User, stri
         }
     }
 
-    /// <summary>Gives the tables to Rosetta's role, which a publication of its own needs.</summary>
+    /// <summary>Gives schemas and tables to Rosetta's role, which a publication of its own needs.</summary>
     public Task GiveTablesAsync(CancellationToken cancellationToken) => Server.ExecuteAsync(
         $"""
         DO $$
-        DECLARE t regclass;
+        DECLARE t regclass; s name;
         BEGIN
+          FOR s IN SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('information_schema', 'public')
+          LOOP
+            EXECUTE format('ALTER SCHEMA %I OWNER TO {User}', s);
+          END LOOP;
           FOR t IN SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
           LOOP

@@ -46,11 +46,13 @@ sealed class DemoPipeline(ApiClient api, long id)
 
     /// <summary>Waits until every table of every destination follows the source.</summary>
     /// <exception cref="TimeoutException">With what was seen last.</exception>
+    /// <exception cref="DemoFailedException">Something stopped in a state that waits for an operator.</exception>
     public Task<Pipeline> WaitUntilStreamingAsync(TimeSpan deadline, CancellationToken cancellationToken) =>
         WaitAsync(p => p.Runtime.State == "RUNNING" && p.Destinations.All(Follows), "every table to follow the source", deadline, cancellationToken);
 
     /// <summary>Waits until every destination has applied everything before the given end of the source's WAL.</summary>
     /// <exception cref="TimeoutException">With what was seen last.</exception>
+    /// <exception cref="DemoFailedException">Something stopped in a state that waits for an operator.</exception>
     public Task<Pipeline> WaitUntilCaughtUpAsync(Lsn walEnd, TimeSpan deadline, CancellationToken cancellationToken) =>
         WaitAsync(
             p => p.Destinations.All(d => Follows(d) && d.AppliedLsn is { } applied && Lsn.Parse(applied) >= walEnd),
@@ -58,6 +60,10 @@ sealed class DemoPipeline(ApiClient api, long id)
 
     static bool Follows(PipelineDestination destination) =>
         destination.Tables is { Count: > 0 } tables && tables.All(t => t.State is "STREAMING" or "INSERT_ONLY");
+
+    static bool NeedsSomebody(Pipeline pipeline) =>
+        pipeline.Runtime.State == "ERROR"
+        || pipeline.Destinations.Any(d => d.HealthStatus == "ERROR" || (d.Tables ?? []).Any(t => t.State == "ERROR"));
 
     async Task<Pipeline> WaitAsync(Func<Pipeline, bool> reached, string what, TimeSpan deadline, CancellationToken cancellationToken)
     {
@@ -75,6 +81,8 @@ sealed class DemoPipeline(ApiClient api, long id)
                     last = await ReadAsync(limit.Token);
                     if (reached(last))
                         return last;
+                    if (NeedsSomebody(last))
+                        throw new DemoFailedException($"The pipeline stopped at a fault: {PipelineSummary.Of(last)}");
                 }
                 catch (ApiException e)
                 {
@@ -92,3 +100,6 @@ sealed class DemoPipeline(ApiClient api, long id)
             $"Waited {deadline.TotalSeconds:F0} s for {what}; last seen: {(last is null ? failure ?? "nothing" : PipelineSummary.Of(last))}");
     }
 }
+
+/// <summary>What the demo shows does not hold; the message says what was seen.</summary>
+sealed class DemoFailedException(string message) : Exception(message);

@@ -46,8 +46,7 @@ sealed class DemoTraffic : IAsyncDisposable
                 Seed = options.Seed,
                 ChangesPerSecond = options.Rate,
                 Writers = Writers,
-                Rows = Rows,
-                Truncate = true
+                Rows = Rows
             },
             cancellationToken);
         var import = await ImportTable.CreateAsync(source, cancellationToken);
