@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Rosetta.Core.Destinations;
-using Rosetta.Core.Failpoints;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Apply;
 using Rosetta.Postgres.Destination.Fencing;
@@ -38,7 +37,6 @@ public sealed class PostgresDestination(PgEndpoint endpoint, string? schema = nu
             await RosettaSchema.EnsureAsync(connection, cancellationToken);
             var row = new PositionRow(opening);
             var position = await TakeOver.RunAsync(connection, opening, row, _logger, cancellationToken);
-            Failpoint.Hit(FailpointNames.DestinationFenced);
             var stored = await StoredTables.LoadAsync(connection, row, cancellationToken);
             var memory = _memories.GetOrAdd(opening.Generation, static _ => new ApplyMemory());
             return new PostgresSession(connection, named, opening, row, replicaRole, position, stored, memory, _logger);

@@ -5,7 +5,9 @@ using Rosetta.Core.Failpoints;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Apply;
+using Rosetta.Postgres.Destination.Evolution;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Plans;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination;
@@ -15,6 +17,9 @@ namespace Rosetta.Postgres.Destination;
 // a boundary between transactions.
 sealed partial class PostgresSession
 {
+    /// <summary>What enum_recv says of an unknown label.</summary>
+    const string InvalidTextRepresentation = "22P02";
+
     static readonly ApplyResult Nothing = new(null, new Dictionary<TableName, RowCounts>(), [], 0);
 
     public async ValueTask<ApplyResult> ApplyAsync(ApplyGroup group, CancellationToken cancellationToken)
@@ -254,12 +259,29 @@ sealed partial class PostgresSession
         var source = failure.Plan.Source;
         if (failure is { IsFinal: false, At: null } && _memory.Careful.Add(source))
         {
+            if ((failure.InnerException as PgServerException)?.SqlState == InvalidTextRepresentation && failure.Plan.WatchesText)
+                await AddLabelsAsync(failure.Plan, cancellationToken);
             LogSearching(_logger, source, (failure.InnerException as PgServerException)?.SqlState, failure.Message);
             return;
         }
 
         _memory.Careful.Remove(source);
         _memory.Stopping[source] = (TargetOf(source), await StopReport.MakeAsync(_connection, _context, failure, FirstPosition(group), cancellationToken));
+    }
+
+    /// <summary>A label that an enum got at the source is missing here; if that was not it, the search for the guilty change says so.</summary>
+    async ValueTask AddLabelsAsync(TablePlan plan, CancellationToken cancellationToken)
+    {
+        if (await _opening.Source.DescribeAsync(plan.Source, cancellationToken) is not { } table)
+            return;
+        try
+        {
+            await _context.OnOwnConnection(connection => TypeMaker.EnsureAsync(connection, table.Types, cancellationToken).AsTask(), cancellationToken);
+        }
+        catch (Exception e) when (e is FaultException || (e is PgServerException server && FlightLine.IsOfTable(server)))
+        {
+            LogLabels(_logger, plan.Source, e.Message);
+        }
     }
 
     Position FirstPosition(ApplyGroup group)
@@ -276,6 +298,9 @@ sealed partial class PostgresSession
 
     [LoggerMessage(EventId = 2211, Level = LogLevel.Warning, Message = "Applying to {Table} failed ({SqlState}: {Reason}); its changes are applied one by one to find the one at fault")]
     static partial void LogSearching(ILogger logger, TableName table, string? sqlState, string reason);
+
+    [LoggerMessage(EventId = 2213, Level = LogLevel.Warning, Message = "The types of {Table} could not be brought in line with the source: {Reason}")]
+    static partial void LogLabels(ILogger logger, TableName table, string reason);
 
     [LoggerMessage(EventId = 2212, Level = LogLevel.Error, Message = "Table {Table} stopped at {At} ({SqlState}: {Reason}); the other tables go on")]
     static partial void LogStopped(ILogger logger, TableName table, Position at, string? sqlState, string reason);

@@ -38,7 +38,7 @@ sealed partial class PostgresSession
                 await connection.QueryAsync("BEGIN", cancellationToken);
                 await CopyTarget.MakeAsync(connection, table, columns, mayHaveRows: true, cancellationToken);
                 await connection.QueryAsync(
-                    StoredTables.StreamsSql(_row, table.Route.Source, table.Route.Target, table.Since, 0, columns), cancellationToken);
+                    StoredTables.StreamsSql(_row, table.Route.Source, table.Route.Target, table.Since, 0, columns, table.Table.Oid), cancellationToken);
                 await _row.CommitAsync(connection, cancellationToken);
                 return true;
             }, cancellationToken);
@@ -85,7 +85,7 @@ sealed partial class PostgresSession
 
     void Streams(TableCopy copy, long rows, IReadOnlyList<string> columns) => Store(
         copy.Route.Source,
-        new StoredTable(new DestinationTable(copy.Route.Source, copy.Route.Target, copy.Since, null, rows), [.. columns]));
+        new StoredTable(new DestinationTable(copy.Route.Source, copy.Route.Target, copy.Since, null, rows), [.. columns], copy.Table.Oid));
 
     Task<bool> ChangeStateAsync(string sql, CancellationToken cancellationToken, string? afterFence = null) => OnOwnConnectionAsync(
         async connection =>

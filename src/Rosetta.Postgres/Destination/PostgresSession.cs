@@ -31,6 +31,7 @@ sealed partial class PostgresSession : IDestinationSession
     volatile Dictionary<TableName, TableRoute> _routes = [];
     volatile IReadOnlyDictionary<TableName, DestinationTable> _tables;
     ulong _position;
+    int _disposed;
     Lsn? _open;
 
     public PostgresSession(
@@ -96,12 +97,19 @@ sealed partial class PostgresSession : IDestinationSession
 
     public async ValueTask DisposeAsync()
     {
-        await _gate.WaitAsync();
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        // An apply that hangs is cut off; it fails and gives the gate back.
+        if (!await _gate.WaitAsync(TimeSpan.Zero))
+        {
+            await _connection.DisposeAsync();
+            await _gate.WaitAsync();
+        }
+
         await _context.Line.AbandonAsync();
         await _connection.DisposeAsync();
         _closing.Dispose();
         _context.Dispose();
         _book.Dispose();
-        _gate.Dispose();
     }
 }

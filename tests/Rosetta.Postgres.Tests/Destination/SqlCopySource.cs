@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Text;
 using Npgsql;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Tables;
@@ -21,6 +22,14 @@ sealed class SqlCopySource(NpgsqlConnection connection, string sql, IReadOnlyLis
 
     public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        if (sql.EndsWith("STDOUT", StringComparison.Ordinal))
+        {
+            using var text = await connection.BeginTextExportAsync(sql, cancellationToken);
+            while (await text.ReadLineAsync(cancellationToken) is { } line)
+                yield return Encoding.UTF8.GetBytes(line + "\n");
+            yield break;
+        }
+
         await using var stream = await connection.BeginRawBinaryCopyAsync(sql, cancellationToken);
         var buffer = new byte[8192];
         int read;

@@ -23,7 +23,7 @@ static class RosettaSchema
         CREATE TABLE IF NOT EXISTS rosetta.tables (
             installation uuid NOT NULL, pipeline_id bigint NOT NULL, generation uuid NOT NULL,
             source_schema text NOT NULL, source_table text NOT NULL, target_schema text NOT NULL, target_table text NOT NULL,
-            since pg_lsn, copied_rows bigint NOT NULL DEFAULT 0, columns text[],
+            since pg_lsn, copied_rows bigint NOT NULL DEFAULT 0, columns text[], source_oid oid,
             stop_commit pg_lsn, stop_ordinal bigint, stop_key text, stop_sqlstate text, stop_reason text, stop_remedy text,
             updated_at timestamptz NOT NULL DEFAULT now(),
             PRIMARY KEY (installation, pipeline_id, generation, source_schema, source_table));

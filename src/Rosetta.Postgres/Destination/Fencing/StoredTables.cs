@@ -7,9 +7,10 @@ using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination.Fencing;
 
-/// <summary>A table's state with the source columns it was made of, which tell a dropped column from one that only the destination has.</summary>
-/// <param name="Columns">Null when they are not known.</param>
-sealed record StoredTable(DestinationTable Table, IReadOnlyList<string>? Columns);
+/// <summary>A table's state with what it was made of at the source.</summary>
+/// <param name="Columns">The source's columns, which tell a dropped one from one that only the destination has; null when they are not known.</param>
+/// <param name="SourceOid">The source's table, which tells a renamed and a re-created one; 0 when it is not known.</param>
+sealed record StoredTable(DestinationTable Table, IReadOnlyList<string>? Columns, uint SourceOid = 0);
 
 /// <summary>The SQL of <c>rosetta.tables</c>.</summary>
 static class StoredTables
@@ -19,7 +20,7 @@ static class StoredTables
         var result = await connection.QueryAsync(
             $"""
             SELECT source_schema, source_table, target_schema, target_table, since, copied_rows, array_to_json(columns),
-                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy
+                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0)
               FROM rosetta.tables WHERE {row.KeySql}
             """, cancellationToken);
         var tables = new Dictionary<TableName, StoredTable>(result.Rows.Count);
@@ -33,16 +34,17 @@ static class StoredTables
                 : null;
             Lsn? since = result.Text(i, 4) is { } lsn ? Lsn.Parse(lsn) : null;
             var columns = result.Text(i, 6) is { } json ? JsonSerializer.Deserialize<string[]>(json) : null;
-            tables[source] = new StoredTable(new DestinationTable(source, target, since, stop, result.Int64(i, 5)), columns);
+            tables[source] = new StoredTable(new DestinationTable(source, target, since, stop, result.Int64(i, 5)), columns, (uint)result.Int64(i, 13));
         }
 
         return tables;
     }
 
     /// <summary>Stores a table that streams from <paramref name="since"/> on; an earlier stop is over.</summary>
-    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns) =>
-        Upsert(row, source, target, "since, copied_rows, columns", $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}",
-            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, stop_commit = NULL, stop_ordinal = NULL, stop_key = NULL, stop_sqlstate = NULL, stop_reason = NULL, stop_remedy = NULL");
+    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid) =>
+        Upsert(row, source, target, "since, copied_rows, columns, source_oid",
+            $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}",
+            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, stop_commit = NULL, stop_ordinal = NULL, stop_key = NULL, stop_sqlstate = NULL, stop_reason = NULL, stop_remedy = NULL");
 
     public static string StopSql(PositionRow row, TableName source, TableName target, TableStop stop) =>
         Upsert(row, source, target, "stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy",

@@ -56,6 +56,18 @@ sealed class PlanBook : IDisposable
         return Routes.TryGetValue(source, out route) && Stored.TryGetValue(source, out stored) && stored.Table.Streams && !Stopping.ContainsKey(source);
     }
 
+    /// <summary>The table that streams and was, when it was copied, the one that now comes under another name.</summary>
+    public TableName? RenamedFrom(Relation relation)
+    {
+        foreach (var (name, stored) in Stored)
+        {
+            if (stored.SourceOid == relation.Id && (name.Schema != relation.Schema || name.Name != relation.Name) && Applies(name, out _, out _))
+                return name;
+        }
+
+        return null;
+    }
+
     public void Add(Relation relation, TablePlan plan)
     {
         if (_byTable.TryGetValue(plan.Source, out var before))

@@ -19,6 +19,8 @@ sealed class Planner(ApplyContext context, PlanBook book)
     public async ValueTask<TablePlan> MakeAsync(Relation relation, CancellationToken cancellationToken)
     {
         var source = new TableName(relation.Schema, relation.Name);
+        if (book.RenamedFrom(relation) is { } old)
+            throw Refuse(TablePlan.Skipped(relation, old, context.Rows), $"Table {old} was renamed to {source} at the source.", $"Replicate {source} instead, or rename it back.");
         if (!book.Applies(source, out var route, out var stored))
         {
             var skipped = TablePlan.Skipped(relation, source, context.Rows);
@@ -29,6 +31,8 @@ sealed class Planner(ApplyContext context, PlanBook book)
         await context.Line.DrainAsync(cancellationToken);
         var before = book.Before(relation);
         TablePlan Failing() => before ?? TablePlan.Skipped(relation, source, context.Rows);
+        if (stored!.SourceOid is var oid and not 0 && oid != relation.Id)
+            throw Refuse(Failing(), $"Table {source} was dropped and made anew at the source (or another one got its name); what it lost by that is not in the stream.", null);
         if (before is { Target.Oid: > 0 } && Retyped(before.Relation, relation) is { } retyped)
         {
             throw Refuse(
@@ -47,7 +51,7 @@ sealed class Planner(ApplyContext context, PlanBook book)
                 "Make the constraint NOT DEFERRABLE (drop and add it) or drop the triggers and foreign keys.");
         }
 
-        await RefuseDroppedAsync(relation, source, route, stored!, Failing, cancellationToken);
+        await RefuseDroppedAsync(relation, source, route, stored, Failing, cancellationToken);
         var (key, isPrimary) = ApplyModes.KeyOf(relation, target);
         var binding = ColumnBinding.Of(relation, target, route.Columns, key);
         if (binding.Misfit is null && binding.Missing.Count > 0)
@@ -64,7 +68,7 @@ sealed class Planner(ApplyContext context, PlanBook book)
             throw Refuse(Failing(), $"Column {binding.Missing[0].Name} is missing at the destination.", null);
 
         var names = relation.Columns.Select(c => c.Name).Where(n => route.Columns?.Contains(n) ?? true).ToList();
-        if (stored!.Columns is null || names.Except(stored.Columns).Any())
+        if (stored.Columns is null || names.Except(stored.Columns).Any())
         {
             context.Begin();
             context.Transaction.ChangedStates = true;
