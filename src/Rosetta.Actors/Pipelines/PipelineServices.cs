@@ -1,6 +1,7 @@
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
 using Rosetta.Store.Destinations;
+using Rosetta.Store.Monitoring;
 using Rosetta.Store.Pipelines;
 using Rosetta.Store.Requests;
 using Rosetta.Store.Runtime;
@@ -18,6 +19,7 @@ public sealed record PipelineServices(
     SlotRecordRepository SlotRecords,
     PipelineReportRepository Reports,
     PipelineRequestRepository Requests,
+    NotificationRepository Notifications,
     Func<DestinationDefinition, IDestination> OpenDestination,
     PipelineSettings Settings,
     TimeProvider Time);

@@ -8,12 +8,10 @@ namespace Rosetta.Actors.Replication;
 
 /// <summary>
 /// Looks at the source's catalog from time to time, and when asked: new tables are published and planned, a publication that was changed
-/// behind our back is found. Also measures how far the source is.
+/// behind our back is found.
 /// </summary>
 sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
 {
-    static readonly TimeSpan MeasureInterval = TimeSpan.FromSeconds(1);
-
     readonly SemaphoreSlim _now = new(0, 1);
     readonly Publications _publications = new(link.Database, run.Definition.Source.PublicationName, run.Services.Installation);
     readonly HashSet<TableName> _seen = [];
@@ -82,32 +80,6 @@ sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
             var now = await LookAsync(stored, cancellationToken).ConfigureAwait(false);
             await RememberAsync(record, now, cancellationToken).ConfigureAwait(false);
         }
-    }
-
-    /// <summary>The source's WAL position and what our slot retains, about once a second, over one connection.</summary>
-    public async Task MeasureAsync(CancellationToken cancellationToken)
-    {
-        var retained = run.Services.Settings.WalWarningBytes;
-        var warned = false;
-        await using var connection = await link.Database.OpenAsync(cancellationToken).ConfigureAwait(false);
-        using var timer = new PeriodicTimer(MeasureInterval, run.Services.Time);
-        do
-        {
-            var measured = await SlotMeasure.ReadAsync(connection, link.Slot, cancellationToken).ConfigureAwait(false);
-            run.Source.Current = measured.Current;
-            run.Source.RetainedBytes = measured.RetainedBytes;
-            if (measured.RetainedBytes > retained != warned)
-            {
-                warned = !warned;
-                if (warned)
-                {
-                    log.Warning(
-                        "Pipeline {Pipeline}: slot [{Slot}] makes the source keep {Bytes} bytes of WAL, above the bound of {Bound}; the slowest destination holds it",
-                        run.Definition.Id, link.Slot, measured.RetainedBytes, retained);
-                }
-            }
-        }
-        while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
     }
 
     /// <summary>

@@ -13,6 +13,7 @@ public sealed class SourceProgram
     readonly SourceTakeOver _takeOver;
     readonly MainStream _main;
     readonly CatalogWatch _catalog;
+    readonly WalGauge _wal;
     readonly CancellationTokenSource _release = new();
 
     public SourceProgram(PipelineRun run, ILoggingAdapter log)
@@ -20,6 +21,7 @@ public sealed class SourceProgram
         _run = run;
         _catalog = new CatalogWatch(run, run.LaneSource, log);
         _takeOver = new SourceTakeOver(run, run.LaneSource, _catalog, log);
+        _wal = new WalGauge(run, run.LaneSource, log);
         _main = new MainStream(run, run.LaneSource);
     }
 
@@ -43,7 +45,7 @@ public sealed class SourceProgram
             _run.Source.Fault = null;
             _run.Source.Ready = true;
             _run.LaneSource.SetReady();
-            Task[] parts = [_main.RunAsync(_release.Token, all.Token), _catalog.RunAsync(all.Token), _catalog.MeasureAsync(all.Token)];
+            Task[] parts = [_main.RunAsync(_release.Token, all.Token), _catalog.RunAsync(all.Token), _wal.RunAsync(all.Token)];
             var first = await Task.WhenAny(parts).ConfigureAwait(false);
             await all.CancelAsync().ConfigureAwait(false);
             await Settle(parts, first).ConfigureAwait(false);

@@ -154,7 +154,9 @@ public sealed class ClusterBootstrapActor : ReceiveActor, IWithTimers
 
     void OnFailure(Exception failure)
     {
-        if (_complaint != failure.Message || _time.GetElapsedTime(_complainedAt) > RepeatComplaintAfter)
+        // The very first node of an installation looks before its migrations have made the table.
+        var notMigrated = failure is Npgsql.PostgresException { SqlState: "42P01" };
+        if (!notMigrated && (_complaint != failure.Message || _time.GetElapsedTime(_complainedAt) > RepeatComplaintAfter))
         {
             _log.Warning(failure, "ClusterBootstrap: waiting for the config database [{Reason}]", failure.Message);
             _complaint = failure.Message;
