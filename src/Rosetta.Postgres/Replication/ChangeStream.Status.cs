@@ -10,6 +10,7 @@ public sealed partial class ChangeStream
     readonly Lock _statusGate = new();
     StandbyStatus _status;
     long _waitingSince;
+    Task? _farewell;
     bool _isSilent;
 
     bool IsSilent => Volatile.Read(ref _isSilent);
@@ -48,8 +49,7 @@ public sealed partial class ChangeStream
         {
             while (await timer.WaitForNextTickAsync(finished))
             {
-                long since = Volatile.Read(ref _waitingSince);
-                if (since != 0 && _time.GetElapsedTime(since) > SilenceLimit)
+                if (HasBeenSilent)
                 {
                     Volatile.Write(ref _isSilent, true);
                     await cut.CancelAsync();
@@ -68,18 +68,45 @@ public sealed partial class ChangeStream
         }
     }
 
+    // While the consumer blocks, what the source said may lie unread; it is silent only if nothing came.
+    bool HasBeenSilent =>
+        Volatile.Read(ref _pendingFill) is { IsCompleted: false }
+        && Volatile.Read(ref _waitingSince) is > 0 and long since
+        && _time.GetElapsedTime(since) > SilenceLimit;
+
     void BeginWaiting() => Volatile.Write(ref _waitingSince, Math.Max(1, _time.GetTimestamp()));
 
     void EndWaiting() => Volatile.Write(ref _waitingSince, 0);
 
-    /// <summary>Tells the last status, asks the source to end the stream, and reads until it has, without handing anything out.</summary>
+    /// <summary>Tells the last status and asks the source to end the stream; from then on the time for that runs.</summary>
+    Task BeginFarewellAsync(CancellationTokenSource cut)
+    {
+        lock (_statusGate)
+            return _farewell ??= SayFarewellAsync(cut);
+    }
+
     async Task SayFarewellAsync(CancellationTokenSource cut)
     {
+        CancellationToken token = cut.Token;
         cut.CancelAfter(_options.FarewellTime);
         try
         {
-            await SendStatusAsync(Lsn.Zero, Lsn.Zero, Lsn.Zero, cancellationToken: cut.Token);
-            await _copy.SendDoneAsync(cut.Token);
+            await SendStatusAsync(Lsn.Zero, Lsn.Zero, Lsn.Zero, cancellationToken: token);
+            await _copy.SendDoneAsync(token);
+        }
+        catch (Exception e) when (e is PgException or OperationCanceledException)
+        {
+            // It is gone, or does not listen: the connection is cut instead.
+        }
+    }
+
+    /// <summary>After a cancellation: reads until the source has ended the stream, without handing anything out.</summary>
+    async Task EndAsync(CancellationTokenSource cut)
+    {
+        CancellationToken token = cut.Token;
+        await BeginFarewellAsync(cut);
+        try
+        {
             if (_pendingFill is { } pending)
                 await pending;
             _pendingFill = null;
@@ -91,12 +118,12 @@ public sealed partial class ChangeStream
 
                 if (_copy.IsEnded)
                     return;
-                await _copy.FillAsync(cut.Token);
+                await _copy.FillAsync(token);
             }
         }
         catch (Exception e) when (e is PgException or OperationCanceledException)
         {
-            // It is in the middle of a large transaction, or gone: the connection is cut instead, which frees the slot as well, only later.
+            // It is in the middle of a large transaction, or gone: the connection is cut, which frees the slot as well, only later.
         }
     }
 }

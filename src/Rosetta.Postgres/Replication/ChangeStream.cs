@@ -24,6 +24,7 @@ public sealed partial class ChangeStream : IAsyncDisposable
     readonly ChangeBatchBuilder _builder = new();
     readonly PgOutputDecoder _decoder;
     readonly long _backlogMicroseconds;
+    readonly ReadPause _pause;
 
     Task? _pendingFill;
     ulong _receivedLsn;
@@ -41,6 +42,7 @@ public sealed partial class ChangeStream : IAsyncDisposable
         _peer = peer;
         _time = time ?? TimeProvider.System;
         _decoder = new PgOutputDecoder(_builder);
+        _pause = new ReadPause(_time);
         _backlogMicroseconds = (long)pacing.Backlog.TotalMicroseconds;
     }
 
@@ -66,6 +68,8 @@ public sealed partial class ChangeStream : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(consumer);
         using var cut = new CancellationTokenSource();
         using var finished = new CancellationTokenSource();
+        // An idle source says nothing for a while: it is our request to end the stream that wakes the reader.
+        await using CancellationTokenRegistration registration = cancellationToken.Register(() => BeginFarewellAsync(cut));
         Task beat = BeatAsync(cut, finished.Token);
         try
         {
@@ -73,8 +77,12 @@ public sealed partial class ChangeStream : IAsyncDisposable
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            await SayFarewellAsync(cut);
+            await EndAsync(cut);
             throw;
+        }
+        catch (PgException e) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException("The replication stream was cancelled.", e, cancellationToken);
         }
         catch (OperationCanceledException e) when (IsSilent)
         {
@@ -84,6 +92,7 @@ public sealed partial class ChangeStream : IAsyncDisposable
         {
             await finished.CancelAsync();
             await beat;
+            await _pause.DisposeAsync();
         }
     }
 
@@ -97,7 +106,7 @@ public sealed partial class ChangeStream : IAsyncDisposable
                 await ReplyAsync();
             if (isFull)
                 await HandOutAsync(consumer, cancellationToken);
-            else if (_copy.IsEnded)
+            else if (_copy.IsEnded && !cancellationToken.IsCancellationRequested)
                 throw new PgConnectionException($"{_peer} ended the replication stream");
             else
                 await FillAsync(consumer, cut, cancellationToken);
@@ -107,8 +116,8 @@ public sealed partial class ChangeStream : IAsyncDisposable
     /// <summary>Reads more. If nothing is there at the moment, what was gathered is handed out meanwhile.</summary>
     async ValueTask FillAsync(IChangeConsumer consumer, CancellationToken cut, CancellationToken cancellationToken)
     {
-        if (_isBehind)
-            Pace();
+        if (_isBehind && !_copy.IsEncrypted)
+            await _pause.UntilAsync(_copy, _pacing);
         ValueTask fill = _copy.FillAsync(cut);
         if (fill.IsCompletedSuccessfully)
         {
@@ -122,7 +131,7 @@ public sealed partial class ChangeStream : IAsyncDisposable
         {
             // The rest of a small transaction is on its way: it is not cut in two for the sake of the ones before it.
             if (_builder.InTransaction)
-                await Task.WhenAny(pending, Task.Delay(_options.Patience, _time, CancellationToken.None));
+                await pending.WaitAsync(_options.Patience, _time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (!pending.IsCompleted)
                 await HandOutAsync(consumer, cancellationToken);
         }
@@ -130,12 +139,6 @@ public sealed partial class ChangeStream : IAsyncDisposable
         await pending;
         _pendingFill = null;
         EndWaiting();
-    }
-
-    void Pace()
-    {
-        if (_pacing.IsEnabled)
-            _copy.WaitForBytes(_pacing.WakeBytes, _pacing.LongestWait);
     }
 
     async ValueTask HandOutAsync(IChangeConsumer consumer, CancellationToken cancellationToken)

@@ -3,7 +3,8 @@ namespace Rosetta.Postgres.Replication;
 /// <summary>
 /// How the reader behaves while the source is behind. A walsender sends each small message by itself as long as the reader keeps up, which costs it
 /// more than the decoding; a reader that lets the socket fill makes it send in large pieces. So, under backlog only, the reader waits until
-/// <see cref="WakeBytes"/> have come, at most <see cref="LongestWait"/>. Without backlog it reads at once.
+/// <see cref="WakeBytes"/> have come, at most <see cref="LongestWait"/>. Without backlog, and over TLS (where the records decide), it reads
+/// at once.
 /// </summary>
 public sealed record ReadPacing
 {

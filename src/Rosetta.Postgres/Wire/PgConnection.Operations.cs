@@ -141,17 +141,20 @@ public sealed partial class PgConnection
         await FlushAsync(_writer, cancellationToken);
     }
 
-    internal void WaitForBytes(int bytes, TimeSpan longest)
+    /// <summary>Bytes that wait in the socket's receive buffer.</summary>
+    internal int Available
     {
-        if (IsBroken || IsEncrypted || Endpoint.IsUnixSocket)
-            return;
-        try
+        get
         {
-            _transport.WaitForBytes(bytes, longest);
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            // Closed meanwhile: the read that follows says so.
+            try
+            {
+                return IsBroken ? 0 : _transport.Socket.Available;
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // Closed meanwhile: the next read says so.
+                return 0;
+            }
         }
     }
 

@@ -88,10 +88,10 @@ public sealed class PgCopyBoth : IAsyncDisposable
         }
     }
 
-    /// <summary>
-    /// Blocks until so many bytes wait in the socket, at most for the given time. Only for a plain TCP connection: over others it returns at once.
-    /// </summary>
-    internal void WaitForBytes(int bytes, TimeSpan longest) => _connection.WaitForBytes(bytes, longest);
+    /// <summary>Bytes that wait in the socket's receive buffer, encrypted ones where TLS is used.</summary>
+    internal int Available => _connection.Available;
+
+    internal bool IsEncrypted => _connection.IsEncrypted;
 
     /// <summary>Sends one message, for example a standby status update.</summary>
     /// <exception cref="PgConnectionException">The connection is lost.</exception>

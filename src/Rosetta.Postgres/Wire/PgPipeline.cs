@@ -22,7 +22,7 @@ public sealed class PgPipeline : IDisposable
     internal PgPipeline(PgConnection connection)
     {
         _connection = connection;
-        _writer = new WireWriter();
+        _writer = new WireWriter(kept: 4 * 1024 * 1024);
         _copy = new PgCopyBuffer(_writer);
         _bind = new PgBindWriter(_writer);
     }

@@ -11,10 +11,6 @@ sealed class PgTransport(Socket socket, Stream stream) : IDisposable
     const int SslRequestCode = 80877103;
     const int IpProtoTcp = 6;
     const int TcpUserTimeoutOption = 18;
-    const int SolSocket = 1;
-    const int ReceiveLowWaterMark = 18;
-
-    static readonly byte[] OneByte = BitConverter.GetBytes(1);
 
     public Socket Socket { get; } = socket;
 
@@ -144,20 +140,6 @@ sealed class PgTransport(Socket socket, Stream stream) : IDisposable
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
         if (OperatingSystem.IsLinux() && options.TcpUserTimeout > TimeSpan.Zero)
             socket.SetRawSocketOption(IpProtoTcp, TcpUserTimeoutOption, BitConverter.GetBytes((int)options.TcpUserTimeout.TotalMilliseconds));
-    }
-
-    /// <summary>
-    /// Blocks the thread in poll(2) until so many bytes wait in a TCP socket's buffer, or for the given time. Linux only (SO_RCVLOWAT counts in poll there);
-    /// elsewhere it returns at once.
-    /// </summary>
-    public void WaitForBytes(int bytes, TimeSpan longest)
-    {
-        if (!OperatingSystem.IsLinux() || Socket.Available >= bytes)
-            return;
-        Socket.SetRawSocketOption(SolSocket, ReceiveLowWaterMark, BitConverter.GetBytes(bytes));
-        Socket.Poll(longest, SelectMode.SelectRead);
-        // Reads that are waited for asynchronously must wake at the first byte.
-        Socket.SetRawSocketOption(SolSocket, ReceiveLowWaterMark, OneByte);
     }
 
     static int Seconds(TimeSpan time) => Math.Max(1, (int)time.TotalSeconds);

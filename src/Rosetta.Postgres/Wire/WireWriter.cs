@@ -6,7 +6,9 @@ using System.Text;
 namespace Rosetta.Postgres.Wire;
 
 /// <summary>Gathers messages for the server in one pooled buffer until <see cref="FlushAsync"/> sends them.</summary>
-sealed class WireWriter(int capacity = 8 * 1024) : IBufferWriter<byte>, IDisposable
+/// <param name="capacity">Size of the buffer at first, in bytes.</param>
+/// <param name="kept">A buffer that has grown beyond it is given back after it was sent.</param>
+sealed class WireWriter(int capacity = 8 * 1024, int kept = 256 * 1024) : IBufferWriter<byte>, IDisposable
 {
     byte[] _buffer = ArrayPool<byte>.Shared.Rent(capacity);
     int _length;
@@ -121,7 +123,7 @@ sealed class WireWriter(int capacity = 8 * 1024) : IBufferWriter<byte>, IDisposa
             throw new PgConnectionException($"The connection to {peer} was lost: {(e.InnerException ?? e).Message}", e);
         }
 
-        if (_buffer.Length > 16 * capacity && _length == 0)
+        if (_buffer.Length > kept && _length == 0)
         {
             ArrayPool<byte>.Shared.Return(_buffer);
             _buffer = ArrayPool<byte>.Shared.Rent(capacity);

@@ -173,6 +173,53 @@ public sealed class ChangeStreamTests(ReplicationServer replication, ITestOutput
     }
 
     [Fact]
+    public async Task Should_end_at_once_when_cancelled_while_the_source_is_idle()
+    {
+        await using SourceFixture source = await SourceAsync();
+        // Nobody talks for ten minutes.
+        await using RunningStream stream = await RunningStream.StartAsync(
+            source, new RecordingConsumer(), source.Options with { StatusInterval = TimeSpan.FromMinutes(10), FarewellTime = TimeSpan.FromMinutes(10) });
+        await Wait.UntilAsync(
+            async () => await source.ScalarAsync<bool>(
+                $"SELECT wait_event = 'WalSenderWaitForWAL' FROM pg_stat_activity WHERE pid = {stream.Connection.ProcessId}"),
+            "the walsender to have nothing to send");
+        await stream.StopAsync().WaitAsync(TimeSpan.FromMinutes(2));
+        Assert.False(stream.Connection.IsBroken);
+    }
+
+    [Fact]
+    public async Task Should_not_take_its_own_consumers_blocking_for_silence_of_the_source()
+    {
+        await using SourceFixture source = await SourceAsync();
+        var release = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var blocked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var consumer = new RecordingConsumer
+        {
+            Before = async (batch, token) =>
+            {
+                if (batch.Changes.Length == 0)
+                    return;
+                blocked.TrySetResult();
+                await release.Task.WaitAsync(token);
+            },
+        };
+        await using RunningStream stream = await RunningStream.StartAsync(
+            source, consumer, source.Options with { StatusInterval = TimeSpan.FromMilliseconds(200), SilenceLimit = TimeSpan.FromSeconds(1) });
+        await source.ExecuteAsync("INSERT INTO t VALUES (1, 'v')");
+        await blocked.Task;
+        DateTime begun = await source.ScalarAsync<DateTime>("SELECT clock_timestamp()");
+        await Wait.UntilAsync(
+            async () => await source.ScalarAsync<bool>(
+                $"SELECT reply_time > '{begun:O}'::timestamptz + interval '5 s' FROM pg_stat_replication WHERE pid = {stream.Connection.ProcessId}"),
+            "the consumer to have blocked for long");
+        release.SetResult();
+
+        await source.ExecuteAsync("INSERT INTO t VALUES (2, 'w')");
+        await consumer.UntilCommitsAsync(2);
+        Assert.False(stream.Completion.IsCompleted);
+    }
+
+    [Fact]
     public async Task Should_pass_on_a_consumers_exception()
     {
         await using SourceFixture source = await SourceAsync();
