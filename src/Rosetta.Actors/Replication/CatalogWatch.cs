@@ -74,9 +74,10 @@ sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
             await _now.WaitAsync(run.Services.Settings.CatalogInterval, cancellationToken).ConfigureAwait(false);
             if (link.Record is not { } record)
                 continue;
-            Blocked = (await Preflight.RunAsync(
-                link.Database, new PreflightRequest(run.Definition.Source.PublicationName, link.Slot, true), cancellationToken).ConfigureAwait(false)).BlockedTables;
             var stored = PublicationFacts.FromJson(record.PublicationJson);
+            Blocked = (await Preflight.RunAsync(
+                link.Database, new PreflightRequest(run.Definition.Source.PublicationName, link.Slot, true, !stored.IsAdopted), cancellationToken)
+                .ConfigureAwait(false)).BlockedTables;
             var now = await LookAsync(stored, cancellationToken).ConfigureAwait(false);
             await RememberAsync(record, now, cancellationToken).ConfigureAwait(false);
         }

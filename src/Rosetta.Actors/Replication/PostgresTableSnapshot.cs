@@ -12,26 +12,27 @@ sealed class PostgresTableSnapshot : ITableSnapshot
 {
     readonly SnapshotWorkers _workers;
 
-    PostgresTableSnapshot(SnapshotWorkers workers)
+    PostgresTableSnapshot(SnapshotWorkers workers, PublicationFacts publications)
     {
         _workers = workers;
-        Readers = [.. workers.Workers.Select(w => new Reader(w))];
+        Readers = [.. workers.Workers.Select(w => new Reader(w, publications))];
     }
 
     public Lsn Since => _workers.Since;
 
     public IReadOnlyList<ITableReader> Readers { get; }
 
+    /// <param name="publications">What the stream names: a copy holds the rows and columns that they publish, and no others.</param>
     /// <exception cref="NoFreeSlotException">No slot or walsender is free.</exception>
     public static async Task<PostgresTableSnapshot> ExportAsync(
-        SourceDatabase database, string slot, int readers, Action<string?> waiting, TimeProvider time, CancellationToken cancellationToken)
+        SourceDatabase database, string slot, int readers, PublicationFacts publications, Action<string?> waiting, TimeProvider time, CancellationToken cancellationToken)
     {
         try
         {
             // The temporary slot goes as soon as the readers have the snapshot: it would only keep WAL.
             await using var export = await SnapshotExport.CreateAsync(
                 database, slot, isTemporary: true, waits: new Waiting(waiting), time: time, cancellationToken: cancellationToken).ConfigureAwait(false);
-            return new PostgresTableSnapshot(await export.ImportAsync(readers, cancellationToken).ConfigureAwait(false));
+            return new PostgresTableSnapshot(await export.ImportAsync(readers, cancellationToken).ConfigureAwait(false), publications);
         }
         catch (PgServerException e) when (e.SqlState is "53400" or "53300")
         {
@@ -46,13 +47,15 @@ sealed class PostgresTableSnapshot : ITableSnapshot
         public void Report(SlotCreationWait value) => waiting(value.Describe());
     }
 
-    sealed class Reader(SnapshotWorker worker) : ITableReader
+    sealed class Reader(SnapshotWorker worker, PublicationFacts publications) : ITableReader
     {
         public Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken) => worker.DescribeAsync(table, cancellationToken);
 
         public (ICopySource Source, CopyFormat Format) Read(TableDescription table, IReadOnlyList<string>? columns)
         {
-            var source = worker.CopyOut(table, columns);
+            var published = publications.ColumnsOf(table.Name);
+            var wanted = columns is null || published is null ? columns ?? published : [.. columns.Intersect(published)];
+            var source = worker.CopyOut(table, wanted, publications.RowFilterOf(table.Name));
             return (source, source.Format);
         }
     }

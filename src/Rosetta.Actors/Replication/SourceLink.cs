@@ -160,7 +160,7 @@ public sealed class SourceLink : ILaneSource, IAsyncDisposable
         long destinationId, int readers, Action<string?> waiting, CancellationToken cancellationToken) =>
         await PostgresTableSnapshot.ExportAsync(
             Database, SourceNames.TemporarySlot(_run.Definition.Source.ReplicationName, _run.Definition.Id, _run.Epoch, $"s{destinationId}"),
-            readers, waiting, _run.Services.Time, cancellationToken).ConfigureAwait(false);
+            readers, Publications, waiting, _run.Services.Time, cancellationToken).ConfigureAwait(false);
 
     /// <summary>
     /// Records in the config database what is about to be acknowledged. False: it is away, so nothing may be acknowledged.

@@ -28,7 +28,7 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
         var record = await Records.FindAsync(Id, cancellationToken).ConfigureAwait(false);
         var source = await link.Slots.IdentifyAsync(record?.Timeline, cancellationToken).ConfigureAwait(false);
         var slot = await link.Slots.FindAsync(link.Slot, cancellationToken).ConfigureAwait(false);
-        await RequirePreflightAsync(record is not null, cancellationToken).ConfigureAwait(false);
+        await RequirePreflightAsync(record, cancellationToken).ConfigureAwait(false);
 
         var decision = GapDecision.Decide(record is null ? null : link.Recorded(record), slot, source, SourceLink.NoPositions);
         if (decision.Action is SlotAction.Gap && run.Orders.AnyWhole)
@@ -112,12 +112,20 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
         StandAt(created.ConsistentPoint);
     }
 
-    async Task RequirePreflightAsync(bool slotIsOurs, CancellationToken cancellationToken)
+    async Task RequirePreflightAsync(SlotRecord? record, CancellationToken cancellationToken)
     {
+        // A pipeline stays with the publications it has, whatever the user has made since.
+        var ownPublication = record is { ConsistentPoint.IsZero: false } && !PublicationFacts.FromJson(record.PublicationJson).IsAdopted;
         var report = await Preflight.RunAsync(
-            link.Database, new PreflightRequest(run.Definition.Source.PublicationName, link.Slot, slotIsOurs), cancellationToken).ConfigureAwait(false);
+            link.Database, new PreflightRequest(run.Definition.Source.PublicationName, link.Slot, record is not null, ownPublication), cancellationToken)
+            .ConfigureAwait(false);
         if (report.Blocking is { } blocking)
-            throw new FaultException(new Fault(ErrorClass.Operator, blocking.Detail, blocking.FixSql));
+        {
+            // A source that went away just now is tried again; one that refuses us was found so before.
+            var kind = blocking.Check == PreflightChecks.Connection ? ErrorClass.Transient : ErrorClass.Operator;
+            throw new FaultException(new Fault(kind, blocking.Detail, blocking.FixSql));
+        }
+
         catalog.Blocked = report.BlockedTables;
     }
 

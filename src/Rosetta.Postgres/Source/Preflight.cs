@@ -39,8 +39,10 @@ public static class Preflight
     {
         var server = await ServerFacts.ReadAsync(connection, request.SlotName, request.LongTransaction, cancellationToken);
         var users = request.UsesOwnPublication ? null : await UsersPublicationAsync(connection, request, cancellationToken);
-        var findings = new List<PreflightFinding>(ServerChecks.Check(server, request.SlotName, users is null, request.SlotIsOurs));
-        var all = await SourceCatalog.ReadAsync(connection, CatalogSql.UserTables, null, cancellationToken);
+        var findings = new List<PreflightFinding>(ServerChecks.Check(
+            server, request.SlotName, users is null && !request.UsesOwnPublication, request.SlotIsOurs));
+        var all = await SourceCatalog.ReadAsync(
+            connection, CatalogSql.UserTables, SourceNames.PublicationPattern(request.PublicationName), cancellationToken);
         var byName = all.ToDictionary(t => t.Name);
         if (users is not null)
             findings.AddRange(PublicationFindings(users, byName));

@@ -15,9 +15,9 @@ static class ServerChecks
     const long SmallWalKeepMb = 1024;
     const long ShortSenderTimeoutMs = 10_000;
 
-    /// <param name="ownsPublication">The pipeline makes its publications itself.</param>
+    /// <param name="makesPublication">The pipeline has yet to make its publications.</param>
     /// <param name="slotIsOurs">The slot, if it exists, is recorded as the pipeline's.</param>
-    public static IEnumerable<PreflightFinding> Check(ServerFacts server, string slotName, bool ownsPublication, bool slotIsOurs)
+    public static IEnumerable<PreflightFinding> Check(ServerFacts server, string slotName, bool makesPublication, bool slotIsOurs)
     {
         var user = SqlIdentifier.Quote(server.User);
         if (server.Version < OldestVersion)
@@ -35,7 +35,7 @@ static class ServerChecks
 
         if (!server.MayReplicate)
             yield return Error(PreflightChecks.ReplicationRole, $"Role {server.User} may not replicate.", $"ALTER ROLE {user} REPLICATION;");
-        if (ownsPublication && !server.MayCreate)
+        if (makesPublication && !server.MayCreate)
         {
             yield return Error(
                 PreflightChecks.PublicationPrivilege,

@@ -42,7 +42,7 @@ static class TableChecks
 
     static IEnumerable<PreflightFinding> Own(SourceTable table, string user, int version)
     {
-        if (!table.IsOwner)
+        if (!table.IsOwner && !table.IsPublished)
         {
             yield return Error(
                 table, PreflightChecks.PublicationPrivilege,

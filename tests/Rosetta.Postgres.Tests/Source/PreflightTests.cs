@@ -90,6 +90,13 @@ public sealed class PreflightTests
         Assert.Equal(2, report.BlockedTables.Count);
         await MendAsync(server, report.Findings, Database);
         AssertFindings(await CheckAsync(server, "We;ak \"r", databaseName: Database));
+
+        // What was made with rights that are gone again goes on.
+        await server.ExecuteAsync("""
+            CREATE PUBLICATION rosetta_p1 FOR TABLE "S;"."t ""1", r; REVOKE "App;" FROM "We;ak ""r"; ALTER TABLE r OWNER TO postgres; GRANT SELECT ON r, "S;"."t ""1" TO "We;ak ""r";
+            REVOKE CREATE ON DATABASE "D""b; 1" FROM "We;ak ""r";
+            """, Database);
+        AssertFindings(await CheckAsync(server, "We;ak \"r", Request with { UsesOwnPublication = true }, Database));
     }
 
     [Fact]
