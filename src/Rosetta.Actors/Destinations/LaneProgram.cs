@@ -20,6 +20,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     readonly Lock _gate = new();
     CancellationTokenSource _interrupt = new();
     volatile bool _stopping;
+    volatile bool _reading;
 
     Lane Lane => context.Lane;
 
@@ -34,11 +35,12 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             _interrupt.Cancel();
     }
 
-    /// <summary>Come to an end: an attached lane when its log is read to the end, any other after the group at hand.</summary>
+    /// <summary>Come to an end: a lane that is fed by the main stream when its log is read to the end, any other after the group at hand.</summary>
     public void Stop()
     {
         _stopping = true;
-        if (Lane.State != LaneState.Attached)
+        // Not by the lane's state: the main stream may have ended already, and what it left in the log is still to be applied.
+        if (!_reading)
             Replan();
     }
 
@@ -167,7 +169,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             if (Lane.State == LaneState.Attached && kept.TryRewind())
             {
                 ShowStreaming(session);
-                await pump.RunAsync(kept, null, interrupt, cancellationToken).ConfigureAwait(false);
+                await ReadAsync(pump, kept, interrupt, cancellationToken).ConfigureAwait(false);
                 return;
             }
 
@@ -191,7 +193,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             {
                 Hub.Joined(Lane);
                 ShowStreaming(session);
-                await pump.RunAsync(attachment.Log, null, interrupt, cancellationToken).ConfigureAwait(false);
+                await ReadAsync(pump, attachment.Log, interrupt, cancellationToken).ConfigureAwait(false);
                 return;
             }
 
@@ -200,7 +202,21 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
 
         var joined = await new LaneCatchUp(context, pump).RunAsync(() => ShowStreaming(session), interrupt, cancellationToken).ConfigureAwait(false);
         if (joined is { } log)
+            await ReadAsync(pump, log, interrupt, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>From the main stream's log, until that ends or the tables change.</summary>
+    async Task ReadAsync(LanePump pump, LaneLog log, CancellationToken interrupt, CancellationToken cancellationToken)
+    {
+        _reading = true;
+        try
+        {
             await pump.RunAsync(log, null, interrupt, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _reading = false;
+        }
     }
 
     void Applied(ApplyResult result, long bytes, TimeSpan took)

@@ -54,7 +54,9 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                 }
                 catch (OperationCanceledException) when (interrupt.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
                 {
-                    // Only the wait for a group's first batch is interrupted: nothing has been read that was not applied.
+                    // Only the wait for a group's first batch is interrupted: nothing has been read that was not applied. What follows is not
+                    // for the thread that interrupts.
+                    await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
                     return PumpEnd.Interrupted;
                 }
 
