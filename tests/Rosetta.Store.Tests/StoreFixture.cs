@@ -27,7 +27,7 @@ public sealed class StoreFixture : IAsyncLifetime
     {
         var name = $"config_{Interlocked.Increment(ref _databases)}";
         await Server.CreateDatabaseAsync(name);
-        return Server.ConnectionString(name);
+        return StoreUnderTest.Patient(Server.ConnectionString(name));
     }
 
     /// <summary>A migrated database, opened with <see cref="StoreUnderTest.Key"/>.</summary>
@@ -63,6 +63,9 @@ public sealed class StoreUnderTest : IAsyncDisposable
     public PipelineRepository Pipelines { get; }
 
     public PipelineDestinationRepository Attachments { get; }
+
+    /// <summary>A busy machine is no absence; only the tests of absence use the timeouts of a node.</summary>
+    public static string Patient(string connectionString) => $"{connectionString};Timeout=60;Command Timeout=60";
 
     public static async Task<StoreUnderTest> OpenAsync(string connectionString)
     {

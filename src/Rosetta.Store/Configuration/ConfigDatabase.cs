@@ -10,11 +10,14 @@ namespace Rosetta.Store.Configuration;
 /// </summary>
 public sealed partial class ConfigDatabase : IAsyncDisposable
 {
-    /// <summary>How long an attempt to connect may take. Small, so that "away" is an answer and not a hanging request.</summary>
-    public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(3);
+    /// <summary>
+    /// How long an attempt to connect may take, unless CONFIG_DATABASE_URL says otherwise (<c>connect_timeout</c>, seconds).
+    /// Small, so that "away" is an answer and not a hanging request.
+    /// </summary>
+    public static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a statement may take. The tables are small; whoever needs longer than this does not answer.</summary>
-    public static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(8);
+    /// <summary>How long a statement may take, unless CONFIG_DATABASE_URL says otherwise (<c>Command Timeout</c>, seconds). The tables are small; whoever needs longer than this does not answer.</summary>
+    public static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(10);
 
     static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(250);
     static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
@@ -31,11 +34,11 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
         _time = time ?? TimeProvider.System;
         Settings = ConfigDatabaseUrl.Parse(url);
         if (string.IsNullOrEmpty(Settings.ApplicationName)) Settings.ApplicationName = "rosetta config";
-        Settings.Timeout = (int)ConnectTimeout.TotalSeconds;
-        Settings.CommandTimeout = (int)CommandTimeout.TotalSeconds;
+        if (!IsGiven("Timeout")) Settings.Timeout = (int)ConnectTimeout.TotalSeconds;
+        if (!IsGiven("Command Timeout")) Settings.CommandTimeout = (int)CommandTimeout.TotalSeconds;
         Settings.CancellationTimeout = 1000;
         Settings.IncludeErrorDetail = true;
-        if (!Settings.ContainsKey("Maximum Pool Size")) Settings.MaxPoolSize = 10;
+        if (!IsGiven("Maximum Pool Size")) Settings.MaxPoolSize = 10;
         Settings.ConnectionIdleLifetime = 60;
         _dataSource = NpgsqlDataSource.Create(Settings.ConnectionString);
         StoreTypes.Register();
@@ -43,6 +46,9 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
 
     /// <summary>The settings of every connection; holds the password, so never logged.</summary>
     internal NpgsqlConnectionStringBuilder Settings { get; }
+
+    /// <summary>Named in CONFIG_DATABASE_URL: then it holds. (ContainsKey is true for every keyword that Npgsql knows.)</summary>
+    bool IsGiven(string keyword) => Settings.ShouldSerialize(keyword);
 
     /// <summary>Host, port and database for log lines and messages.</summary>
     public string Where => $"{Settings.Host}:{Settings.Port}/{Settings.Database}";
@@ -62,7 +68,7 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
         {
             return await RunAsync(read, cancellationToken).ConfigureAwait(false);
         }
-        catch (ConfigDatabaseUnavailableException e) when (e.InnerException is PostgresException or NpgsqlException { InnerException: IOException })
+        catch (ConfigDatabaseUnavailableException e) when (e.InnerException is { } cause && IsBroken(cause))
         {
             // The pool was emptied by RunAsync: this attempt connects anew.
             return await RunAsync(read, cancellationToken).ConfigureAwait(false);
@@ -163,12 +169,18 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
         }
         catch (Exception e) when (ConfigDatabaseErrors.IsUnavailable(e))
         {
-            // Its idle siblings in the pool are of the same age; without this each would fail one caller of its own.
-            if (e is not PostgresException { SqlState: PostgresErrorCodes.DeadlockDetected or PostgresErrorCodes.LockNotAvailable })
-                _dataSource.Clear();
+            // A broken connection's idle siblings are of the same age; without this each would fail one caller of its own. After a timeout they
+            // may be sound, and a server that is only slow should not have to make them all anew.
+            if (IsBroken(e)) _dataSource.Clear();
             throw new ConfigDatabaseUnavailableException($"The config database ({Where}) is away: {e.Message}", e);
         }
     }
+
+    static bool IsBroken(Exception exception) => exception is PostgresException
+        {
+            SqlState: PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow,
+        }
+        or NpgsqlException { InnerException: IOException };
 
     [LoggerMessage(1, LogLevel.Warning,
         "The config database [{Where}] does not answer (attempt {Attempt}): {Reason}. Waiting {Seconds:0.0} s. Check CONFIG_DATABASE_URL and the server.")]

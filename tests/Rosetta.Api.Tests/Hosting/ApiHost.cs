@@ -48,7 +48,8 @@ public sealed class ApiHost : IAsyncDisposable
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        var database = new ConfigDatabase(configDatabase, NullLogger<ConfigDatabase>.Instance);
+        // A busy machine is no absence.
+        var database = new ConfigDatabase($"{configDatabase};Timeout=60;Command Timeout=60", NullLogger<ConfigDatabase>.Instance);
         var access = new ConfigStoreAccess(database, "a secret key of some length", "/nonexistent/secret.key", NullLoggerFactory.Instance);
         if (open) await access.OpenAsync(CancellationToken.None);
         builder.Services.AddSingleton(access);

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 using Rosetta.Store.Configuration;
 using Xunit;
@@ -16,6 +17,32 @@ public sealed class ConfigDatabaseUrlTests
 
         Assert.Equal((host, port, database, user, password, ssl),
             (settings.Host!, settings.Port, settings.Database!, settings.Username!, settings.Password, settings.SslMode));
+    }
+
+    [Fact]
+    public void Should_let_the_url_overrule_the_timeouts_and_the_size_of_the_pool()
+    {
+        using var plain = new DisposableDatabase("postgres://u@h/d");
+        using var given = new DisposableDatabase("postgres://u@h/d?connect_timeout=50&Command%20Timeout=51&Maximum%20Pool%20Size=52");
+
+        Assert.Equal((5, 10, 10), plain.Limits);
+        Assert.Equal((50, 51, 52), given.Limits);
+    }
+
+    sealed class DisposableDatabase(string url) : IDisposable
+    {
+        readonly ConfigDatabase _database = new(url, NullLogger<ConfigDatabase>.Instance);
+
+        public (int, int, int) Limits
+        {
+            get
+            {
+                var settings = new NpgsqlConnectionStringBuilder(_database.ConnectionString);
+                return (settings.Timeout, settings.CommandTimeout, settings.MaxPoolSize);
+            }
+        }
+
+        public void Dispose() => _database.DataSource.Dispose();
     }
 
     [Theory]
