@@ -194,6 +194,8 @@ public sealed class Replica : IAsyncDisposable
         var table = new TableName(pair.SourceSchema, pair.SourceTable);
         var found = await Catalog.DescribeAsync(table, default);
         var names = found!.Columns.Select(c => c.Name).ToList();
+        if (!names.Exists(TextColumns.Contains))
+            return pair;
         var text = $"SELECT string_agg(concat_ws('|', {string.Join(", ", names.Where(TextColumns.Contains).Select(c => $"coalesce({SqlIdentifier.Quote(c)}::text, 'null')"))}), ';' ORDER BY t::text) FROM ";
         Assert.Equal(
             await _server.ScalarAsync<string>($"{text}{table.ToSql()} AS t", Source),
