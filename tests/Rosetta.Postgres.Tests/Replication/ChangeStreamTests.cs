@@ -55,13 +55,14 @@ public sealed class ChangeStreamTests(ReplicationServer replication, ITestOutput
         ChangeStreamOptions options = source.Options with { BatchBytes = random.Next(100, 100_000), BatchChanges = random.Next(1, 5000) };
         await using RunningStream stream = await RunningStream.StartAsync(await ReplicationConnection.OpenAsync(endpoint), consumer, options);
 
+        await using PgConnection writer = await PgConnection.OpenAsync(source.Endpoint);
         var expected = new List<string>();
         long id = 0;
         for (int transaction = 0; transaction < 40; transaction++)
         {
             int rows = random.Next(4) == 0 ? random.Next(1, 5000) : random.Next(1, 5);
             int width = random.Next(3) == 0 ? random.Next(0, 100) : random.Next(0, 20);
-            await source.ExecuteAsync($"INSERT INTO t SELECT n, repeat('v', {width}) FROM generate_series({id}, {id + rows - 1}) n");
+            await writer.QueryAsync($"INSERT INTO t SELECT n, repeat('v', {width}) FROM generate_series({id}, {id + rows - 1}) n");
             for (int i = 0; i < rows; i++)
                 expected.Add(string.Create(CultureInfo.InvariantCulture, $"Insert t new({id++},{new string('v', width)})"));
         }
@@ -255,8 +256,8 @@ public sealed class ChangeStreamTests(ReplicationServer replication, ITestOutput
     public async Task Should_not_cut_small_transactions_of_a_busy_source()
     {
         await using SourceFixture source = await SourceAsync();
-        for (int n = 0; n < 300; n++)
-            await source.ExecuteAsync($"INSERT INTO t SELECT i, 'v' FROM generate_series({n * 10}, {(n * 10) + 9}) i");
+        await source.ExecuteAsync(
+            "DO $$ BEGIN FOR n IN 0..299 LOOP INSERT INTO t SELECT i, 'v' FROM generate_series(n * 10, n * 10 + 9) i; COMMIT; END LOOP; END $$");
         var consumer = new RecordingConsumer();
         await using RunningStream stream = await RunningStream.StartAsync(source, consumer, source.Options with { Patience = TimeSpan.FromSeconds(30) });
         await consumer.UntilCommitsAsync(300);
