@@ -43,7 +43,7 @@ public sealed class ConfigDatabaseTests
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
 
         await installation.Config.StopAsync();
-        await followed.Workload.WaitForChangesAsync(followed.Workload.Counts.Changes + 500, Installation.Patience);
+        await followed.Workload.WaitForChangesAsync(500, Installation.Patience);
         var before = await CountersAsync();
         await Wait.UntilAsync(async () => await CountersAsync() > before, "changes to arrive without the config database", Installation.Patience);
         await installation.Config.StartAsync();

@@ -31,7 +31,7 @@ public sealed class FailpointTests(ITestOutputHelper output) : IAsyncLifetime
         await _installation.DisposeAsync();
     }
 
-    [Fact]
+    [LongFact]
     public async Task Should_lose_and_double_nothing_when_killed_at_each_failpoint()
     {
         // Killed on the way from nothing to streaming: each start goes a step further.

@@ -49,12 +49,12 @@ public sealed class KillTests(ITestOutputHelper output)
 
         for (var i = 0; i < 3; i++)
         {
-            await followed.Workload.WaitForChangesAsync(followed.Workload.Counts.Changes + 2_000, Installation.Patience);
+            await followed.Workload.WaitForChangesAsync(2_000, Installation.Patience);
             await server.CrashAsync();
             await server.StartAsync();
         }
 
-        await followed.Workload.WaitForChangesAsync(followed.Workload.Counts.Changes + 2_000, Installation.Patience);
+        await followed.Workload.WaitForChangesAsync(2_000, Installation.Patience);
         await followed.AssertEqualAsync(node.Api, pipeline);
     }
 
@@ -70,9 +70,9 @@ public sealed class KillTests(ITestOutputHelper output)
 
         for (var i = 0; i < 5; i++)
         {
-            await followed.Workload.WaitForChangesAsync(followed.Workload.Counts.Changes + 1_500, Installation.Patience);
+            await followed.Workload.WaitForChangesAsync(1_500, Installation.Patience);
             await installation.Source.KillBackendsAsync("application_name LIKE 'rosetta/%' AND backend_type = 'walsender'");
-            await followed.Workload.WaitForChangesAsync(followed.Workload.Counts.Changes + 1_500, Installation.Patience);
+            await followed.Workload.WaitForChangesAsync(1_500, Installation.Patience);
             await installation.Targets[i % 2].KillBackendsAsync("application_name LIKE 'rosetta/%'");
         }
 

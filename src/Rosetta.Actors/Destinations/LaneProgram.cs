@@ -72,6 +72,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 continue;
             if (_stopping && Lane.Log is null)
                 return;
+            // Every table has its copy: the destination has a position.
+            Status.AppliedUpTo(Lane.Passed);
             await StreamAsync(session, pump, interrupt, cancellationToken).ConfigureAwait(false);
         }
     }

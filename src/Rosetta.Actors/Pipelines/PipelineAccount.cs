@@ -60,7 +60,8 @@ sealed class PipelineAccount(TimeProvider time, string node)
             applied is { } a && current is { } c ? c.BytesSince(a) : null,
             applied is null ? null : Lag(lane),
             status.LastSuccess, status.Fault?.Reason, status.Fault?.Remedy,
-            [.. status.Tables.Select(t => new TableReport(
+            // Before the lane has looked at its tables, what was reported of them stays.
+            !status.Tables.Any() ? null : [.. status.Tables.Select(t => new TableReport(
                 t.Table, t.Target, t.StateAt(lane.Passed), t.SnapshotRows, t.SnapshotRowsEstimated, t.Rows.Inserted, t.Rows.Updated, t.Rows.Deleted, t.Error, t.Remedy))]);
     }
 

@@ -193,7 +193,8 @@ public sealed class Replica : IAsyncDisposable
     {
         var table = new TableName(pair.SourceSchema, pair.SourceTable);
         var found = await Catalog.DescribeAsync(table, default);
-        var names = found!.Columns.Select(c => c.Name).ToList();
+        // Generated columns are in neither the stream nor the comparison.
+        var names = found!.Columns.Where(c => c.Generated is null).Select(c => c.Name).ToList();
         if (!names.Exists(TextColumns.Contains))
             return pair;
         var text = $"SELECT string_agg(concat_ws('|', {string.Join(", ", names.Where(TextColumns.Contains).Select(c => $"coalesce({SqlIdentifier.Quote(c)}::text, 'null')"))}), ';' ORDER BY t::text) FROM ";
