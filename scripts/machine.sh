@@ -91,6 +91,6 @@ build_release() {
 
 # Folders count too: their time changes when a file is removed.
 newer_sources() {
-  find "$root/src" "$root/tests/Rosetta.Testing" "$root/hocon" "$root"/Directory.*.props "$root/global.json" \
+  find "$root/src" "$root/bench" "$root/tests/Rosetta.Testing" "$root/hocon" "$root"/Directory.*.props "$root/global.json" \
     \( -name bin -o -name obj -o -name TestResults \) -prune -o -newer "$1" -print -quit 2>/dev/null
 }

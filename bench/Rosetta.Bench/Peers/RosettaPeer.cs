@@ -1,0 +1,34 @@
+using Rosetta.Bench.Processes;
+using Rosetta.Bench.Stage;
+
+namespace Rosetta.Bench.Peers;
+
+/// <summary>The real node, with a pipeline to one destination that is started and paused over the API.</summary>
+sealed class RosettaPeer(BenchDatabases databases, BenchNode node, BenchPipeline pipeline) : IPeer
+{
+    public string Name => "Rosetta";
+
+    public string Database => BenchDatabases.RosettaDatabase;
+
+    public int NodeProcess => node.ProcessId;
+
+    public BenchNode Node => node;
+
+    public BenchPipeline Pipeline => pipeline;
+
+    public static async Task<RosettaPeer> CreateAsync(BenchDatabases databases, BenchNode node, CancellationToken cancellationToken) => new(
+        databases, node, await BenchPipeline.CreateAsync(node.Api, databases.Source, [databases.Targets[0]], cancellationToken));
+
+    public Task StartAsync(CancellationToken cancellationToken) => pipeline.StartAsync(cancellationToken);
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await pipeline.PauseAsync(cancellationToken);
+        await Slots.WaitUntilFreeAsync(databases, await SlotAsync(cancellationToken), cancellationToken);
+    }
+
+    public async Task<string> SlotAsync(CancellationToken cancellationToken) =>
+        (await pipeline.ReadAsync(cancellationToken)).Runtime.Slot ?? throw new InvalidOperationException("The pipeline has no slot yet.");
+
+    public CpuSample Cpu() => CpuSample.Take(node.ProcessId, databases.Source, databases.Targets[0]);
+}
