@@ -40,6 +40,9 @@ public sealed class ChangeBatchBuilder
     /// <summary>A transaction began and its commit has not come.</summary>
     public bool InTransaction => _open;
 
+    /// <summary>An earlier batch had a piece of the open transaction.</summary>
+    public bool ContinuesEarlier => _open && !_startsHere;
+
     /// <summary>See <see cref="ChangeBatch.DeliveredUpTo"/>; never goes back.</summary>
     public Lsn DeliveredUpTo { get; private set; }
 

@@ -164,13 +164,21 @@ public sealed partial class ChangeStream : IAsyncDisposable
                 Take(message);
             else if (message[0] == Keepalive)
                 TakeKeepalive(message);
-            if (_builder.Length >= _options.BatchBytes || _builder.Count >= _options.BatchChanges)
+            if (IsFull())
                 return true;
             if (_replyRequested)
                 return false;
         }
 
         return false;
+    }
+
+    // A transaction that is no larger than a batch is not cut: a group that ends inside one keeps the destination's transaction open, and under a backlog
+    // of transactions of some hundred changes nearly every full batch would.
+    bool IsFull()
+    {
+        int factor = _builder is { InTransaction: true, ContinuesEarlier: false } ? 2 : 1;
+        return _builder.Length >= (long)_options.BatchBytes * factor || _builder.Count >= (long)_options.BatchChanges * factor;
     }
 
     /// <summary>XLogData: start, end, time of sending, then a message of pgoutput.</summary>

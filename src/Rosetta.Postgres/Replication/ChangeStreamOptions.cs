@@ -18,11 +18,16 @@ public sealed record ChangeStreamOptions
     /// <summary>Have pg_logical_emit_message's messages sent; those outside of a transaction move the delivered position on.</summary>
     public bool Messages { get; init; }
 
-    /// <summary>A batch is handed out when it holds so many changes.</summary>
+    /// <summary>
+    /// A batch is handed out when it holds so many changes and no transaction is open, or twice as many: a transaction no larger than a batch is not cut.
+    /// </summary>
     public int BatchChanges { get; init; } = 8192;
 
-    /// <summary>A batch is handed out when its tuples come to so many bytes; the last one may exceed it.</summary>
-    public int BatchBytes { get; init; } = 1024 * 1024;
+    /// <summary>
+    /// A batch is handed out when its tuples come to so many bytes and no transaction is open, or to twice as many; the last one may exceed it.
+    /// The default leaves room for that in an array of 1 MiB.
+    /// </summary>
+    public int BatchBytes { get; init; } = 896 * 1024;
 
     /// <summary>
     /// When the socket runs dry inside a transaction, finished ones before it wait so long for its end, so that small transactions are not cut.
