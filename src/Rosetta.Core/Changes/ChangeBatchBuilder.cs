@@ -43,6 +43,9 @@ public sealed class ChangeBatchBuilder
     /// <summary>An earlier batch had a piece of the open transaction.</summary>
     public bool ContinuesEarlier => _open && !_startsHere;
 
+    /// <summary>The last transaction ended here and began in an earlier batch.</summary>
+    public bool EndedEarlier => !_open && _transactionCount > 0 && _transactions[_transactionCount - 1] is { StartsHere: false };
+
     /// <summary>See <see cref="ChangeBatch.DeliveredUpTo"/>; never goes back.</summary>
     public Lsn DeliveredUpTo { get; private set; }
 

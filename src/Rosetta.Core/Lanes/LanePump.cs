@@ -104,19 +104,30 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
         var rows = 0;
         while (true)
         {
-            while (bytes < bounds.Bytes && rows < bounds.Rows && log.TryRead(out var batch))
+            while (!IsComplete(bytes, rows) && log.TryRead(out var batch))
             {
                 _group.Add(batch!);
                 bytes += batch!.Size;
                 rows += batch.Changes.Length;
             }
 
-            if (_group.Count > 0 && (!_group[^1].IsOpenAtEnd || bytes >= bounds.Bytes || rows >= bounds.Rows))
+            if (_group.Count > 0 && (!_group[^1].IsOpenAtEnd || IsComplete(bytes, rows)))
                 return true;
             // Nothing yet, or a piece of a transaction whose rest is on its way: a group is worth waiting for its end.
             if (!await log.WaitToReadAsync(_group.Count > 0 ? cancellationToken : idle).ConfigureAwait(false))
                 return DropTail();
         }
+    }
+
+    // What began a group inside a transaction commits with that transaction's end, and a group that is full goes on to the next boundary if one is near:
+    // otherwise a backlog of large transactions would keep one destination transaction open for ever.
+    bool IsComplete(long bytes, int rows)
+    {
+        if (_group.Count == 0)
+            return false;
+        if (!_group[^1].IsOpenAtEnd)
+            return bytes >= bounds.Bytes || rows >= bounds.Rows || _group[0].ContinuesAtStart;
+        return bytes >= 2 * bounds.Bytes || rows >= 2 * bounds.Rows;
     }
 
     /// <summary>The stream ended inside a transaction: what is whole before it is still applied.</summary>

@@ -173,10 +173,12 @@ public sealed partial class ChangeStream : IAsyncDisposable
         return false;
     }
 
-    // A transaction that is no larger than a batch is not cut: a group that ends inside one keeps the destination's transaction open, and under a backlog
-    // of transactions of some hundred changes nearly every full batch would.
+    // A group that ends inside a transaction keeps the destination's transaction open. Under a backlog of transactions of some hundred changes nearly every
+    // full batch would, so a transaction that is no larger than a batch is not cut, and the batch that ends one which was cut ends with it.
     bool IsFull()
     {
+        if (_builder.EndedEarlier)
+            return true;
         int factor = _builder is { InTransaction: true, ContinuesEarlier: false } ? 2 : 1;
         return _builder.Length >= (long)_options.BatchBytes * factor || _builder.Count >= (long)_options.BatchChanges * factor;
     }
