@@ -111,7 +111,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                 rows += batch.Changes.Length;
             }
 
-            if (_group.Count > 0 && (!_group[^1].IsOpenAtEnd || IsComplete(bytes, rows)))
+            if (_group.Count > 0 && (!_group[^1].IsOpenAtEnd || bytes >= bounds.Bytes || rows >= bounds.Rows))
                 return true;
             // Nothing yet, or a piece of a transaction whose rest is on its way: a group is worth waiting for its end.
             if (!await log.WaitToReadAsync(_group.Count > 0 ? cancellationToken : idle).ConfigureAwait(false))
@@ -119,7 +119,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
         }
     }
 
-    // What began a group inside a transaction commits with that transaction's end, and a group that is full goes on to the next boundary if one is near:
+    // What began a group inside a transaction commits with that transaction's end, and a group that is full goes on to the next boundary if one has come:
     // otherwise a backlog of large transactions would keep one destination transaction open for ever.
     bool IsComplete(long bytes, int rows)
     {

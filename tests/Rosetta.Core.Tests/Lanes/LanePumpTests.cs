@@ -109,10 +109,31 @@ public sealed class LanePumpTests : IDisposable
     }
 
     [Fact]
+    public async Task Should_go_on_to_the_end_of_a_transaction_that_a_full_group_would_cut()
+    {
+        Append(_stream.Transaction(), _stream.First(2), _stream.Last(2), _stream.Transaction());
+        _log.Close();
+        await RunAsync(bounds: new GroupBounds(3, 1 << 20));
+        Assert.Equal([(3, false), (1, false)], _session.Groups);
+    }
+
+    [Fact]
+    public async Task Should_commit_at_the_end_of_each_of_many_large_transactions()
+    {
+        for (var i = 0; i < 3; i++)
+            Append(_stream.First(10), _stream.More(10), _stream.Last(1));
+        _log.Close();
+        await RunAsync(bounds: new GroupBounds(4, 1 << 20));
+        Assert.Equal(3, _session.Groups.Count(static g => !g.Item2));
+    }
+
+    [Fact]
     public async Task Should_roll_back_when_the_log_ends_inside_a_large_transaction()
     {
-        Append(_stream.First(5), _stream.More(5));
+        Append(_stream.First(5));
         var running = RunAsync();
+        await Wait.UntilAsync(() => _session.Groups.Count == 1, "the first piece is applied");
+        Append(_stream.More(5));
         await Wait.UntilAsync(() => _session.Groups.Count == 2, "two pieces are applied");
         _log.Close();
         Assert.Equal(PumpEnd.LogEnded, await running);
