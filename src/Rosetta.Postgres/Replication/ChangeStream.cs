@@ -24,7 +24,6 @@ public sealed partial class ChangeStream : IAsyncDisposable
     readonly ChangeBatchBuilder _builder = new();
     readonly PgOutputDecoder _decoder;
     readonly long _backlogMicroseconds;
-    readonly ReadPause _pause;
 
     Task? _pendingFill;
     ulong _receivedLsn;
@@ -42,7 +41,6 @@ public sealed partial class ChangeStream : IAsyncDisposable
         _peer = peer;
         _time = time ?? TimeProvider.System;
         _decoder = new PgOutputDecoder(_builder);
-        _pause = new ReadPause(_time);
         _backlogMicroseconds = (long)pacing.Backlog.TotalMicroseconds;
     }
 
@@ -92,7 +90,6 @@ public sealed partial class ChangeStream : IAsyncDisposable
         {
             await finished.CancelAsync();
             await beat;
-            await _pause.DisposeAsync();
         }
     }
 
@@ -116,8 +113,8 @@ public sealed partial class ChangeStream : IAsyncDisposable
     /// <summary>Reads more. If nothing is there at the moment, what was gathered is handed out meanwhile.</summary>
     async ValueTask FillAsync(IChangeConsumer consumer, CancellationToken cut, CancellationToken cancellationToken)
     {
-        if (_isBehind && !_copy.IsEncrypted)
-            await _pause.UntilAsync(_copy, _pacing);
+        if (_isBehind && _pacing.IsEnabled)
+            await _copy.GatherAsync(_pacing.WakeBytes, _pacing.LongestWait);
         ValueTask fill = _copy.FillAsync(cut);
         if (fill.IsCompletedSuccessfully)
         {

@@ -45,8 +45,9 @@ public sealed class ReplicationConnection : IAsyncDisposable
             .With("idle_in_transaction_session_timeout", "0");
         var options = new PgConnectOptions
         {
-            ReceiveBufferBytes = pacing.IsEnabled ? pacing.ReceiveBufferBytes : null,
+            LocalReceiveBufferBytes = pacing.IsEnabled ? pacing.LocalReceiveBufferBytes : null,
             ReadBufferBytes = 128 * 1024,
+            ReadsOnOwnThread = true,
         };
         PgConnection connection = await PgConnection.OpenAsync(walsender, options, cancellationToken);
         return new ReplicationConnection(connection, pacing);

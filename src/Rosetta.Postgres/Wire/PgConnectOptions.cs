@@ -18,13 +18,17 @@ public sealed record PgConnectOptions
     /// <summary>Time between TCP keepalive probes, in whole seconds; three lost ones end the connection.</summary>
     public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>
-    /// SO_RCVBUF in bytes, null for the system's automatic size. A small one makes a walsender that has much to send write in larger pieces.
-    /// </summary>
-    public int? ReceiveBufferBytes { get; init; }
+    /// <summary>SO_RCVBUF in bytes of a connection to this machine; null, and every connection over a network, has the system's automatic size.</summary>
+    public int? LocalReceiveBufferBytes { get; init; }
 
     /// <summary>Size of our own read buffer in bytes. It grows while a longer message passes and shrinks again.</summary>
     public int ReadBufferBytes { get; init; } = 64 * 1024;
+
+    /// <summary>
+    /// Waits for data on a thread of the connection's own instead of the runtime's asynchronous sockets, which are woken by every packet. For a
+    /// connection that receives many small messages over a long time.
+    /// </summary>
+    public bool ReadsOnOwnThread { get; init; }
 
     /// <summary>Called for every NOTICE, WARNING and the like, on the thread that reads; it must be quick and must not throw.</summary>
     public Action<PgServerMessage>? OnNotice { get; init; }

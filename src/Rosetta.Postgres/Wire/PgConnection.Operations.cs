@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Net.Sockets;
 
 namespace Rosetta.Postgres.Wire;
 
@@ -141,22 +140,8 @@ public sealed partial class PgConnection
         await FlushAsync(_writer, cancellationToken);
     }
 
-    /// <summary>Bytes that wait in the socket's receive buffer.</summary>
-    internal int Available
-    {
-        get
-        {
-            try
-            {
-                return IsBroken ? 0 : _transport.Socket.Available;
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
-            {
-                // Closed meanwhile: the next read says so.
-                return 0;
-            }
-        }
-    }
+    internal ValueTask GatherAsync(int bytes, TimeSpan longest) =>
+        IsBroken || _transport.OwnThread is not { } stream ? ValueTask.CompletedTask : stream.GatherAsync(bytes, longest);
 
     internal ValueTask FlushAsync(WireWriter writer, CancellationToken cancellationToken) =>
         writer.FlushAsync(_transport.Stream, Endpoint.ToString(), cancellationToken);

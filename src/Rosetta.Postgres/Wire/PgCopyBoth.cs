@@ -88,10 +88,11 @@ public sealed class PgCopyBoth : IAsyncDisposable
         }
     }
 
-    /// <summary>Bytes that wait in the socket's receive buffer, encrypted ones where TLS is used.</summary>
-    internal int Available => _connection.Available;
-
-    internal bool IsEncrypted => _connection.IsEncrypted;
+    /// <summary>
+    /// Lets bytes gather in the socket's receive buffer, encrypted ones where TLS is used: until there are so many, or for so long. Returns at once on
+    /// a connection without a thread of its own.
+    /// </summary>
+    internal ValueTask GatherAsync(int bytes, TimeSpan longest) => _connection.GatherAsync(bytes, longest);
 
     /// <summary>Sends one message, for example a standby status update.</summary>
     /// <exception cref="PgConnectionException">The connection is lost.</exception>

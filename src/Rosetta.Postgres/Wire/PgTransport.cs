@@ -6,7 +6,7 @@ using System.Net.Sockets;
 namespace Rosetta.Postgres.Wire;
 
 /// <summary>A connected socket and the stream over it, which is TLS where that was agreed.</summary>
-sealed class PgTransport(Socket socket, Stream stream) : IDisposable
+sealed class PgTransport(Socket socket, Stream stream, OwnThreadStream? ownThread) : IDisposable
 {
     const int SslRequestCode = 80877103;
     const int IpProtoTcp = 6;
@@ -16,21 +16,24 @@ sealed class PgTransport(Socket socket, Stream stream) : IDisposable
 
     public Stream Stream { get; } = stream;
 
+    /// <summary>The stream under TLS or alone, if a thread of its own reads it.</summary>
+    public OwnThreadStream? OwnThread { get; } = ownThread;
+
     public bool IsEncrypted => Stream is SslStream;
 
     /// <summary>Connects and, where <paramref name="tls"/> asks for it, negotiates TLS.</summary>
     /// <exception cref="PgConnectionException">Nobody answers there, or TLS cannot be agreed on.</exception>
     public static async ValueTask<PgTransport> ConnectAsync(PgEndpoint endpoint, TlsDemand tls, PgConnectOptions options, CancellationToken cancellationToken)
     {
-        Socket socket = endpoint.IsUnixSocket
+        (Socket socket, Stream stream) = endpoint.IsUnixSocket
             ? await ConnectUnixAsync(endpoint, options, cancellationToken)
             : await ConnectTcpAsync(endpoint, options, cancellationToken);
-        Stream stream = new NetworkStream(socket, ownsSocket: true);
         try
         {
+            Stream plain = stream;
             if (tls != TlsDemand.None && !endpoint.IsUnixSocket)
                 stream = await NegotiateAsync(endpoint, stream, tls, cancellationToken);
-            return new PgTransport(socket, stream);
+            return new PgTransport(socket, stream, plain as OwnThreadStream);
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
@@ -69,15 +72,12 @@ sealed class PgTransport(Socket socket, Stream stream) : IDisposable
         }
     }
 
-    static async ValueTask<Socket> ConnectUnixAsync(PgEndpoint endpoint, PgConnectOptions options, CancellationToken cancellationToken)
+    static async ValueTask<(Socket Socket, Stream Stream)> ConnectUnixAsync(PgEndpoint endpoint, PgConnectOptions options, CancellationToken cancellationToken)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            if (options.ReceiveBufferBytes is int size)
-                socket.ReceiveBufferSize = size;
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(endpoint.UnixSocketPath), cancellationToken);
-            return socket;
+            return (socket, await ConnectAsync(socket, new UnixDomainSocketEndPoint(endpoint.UnixSocketPath), options, cancellationToken));
         }
         catch (SocketException e)
         {
@@ -91,7 +91,7 @@ sealed class PgTransport(Socket socket, Stream stream) : IDisposable
         }
     }
 
-    static async ValueTask<Socket> ConnectTcpAsync(PgEndpoint endpoint, PgConnectOptions options, CancellationToken cancellationToken)
+    static async ValueTask<(Socket Socket, Stream Stream)> ConnectTcpAsync(PgEndpoint endpoint, PgConnectOptions options, CancellationToken cancellationToken)
     {
         IPAddress[] addresses;
         try
@@ -109,9 +109,8 @@ sealed class PgTransport(Socket socket, Stream stream) : IDisposable
             var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             try
             {
-                Configure(socket, options);
-                await socket.ConnectAsync(address, endpoint.Port, cancellationToken);
-                return socket;
+                Configure(socket, address, options);
+                return (socket, await ConnectAsync(socket, new IPEndPoint(address, endpoint.Port), options, cancellationToken));
             }
             catch (SocketException e)
             {
@@ -128,11 +127,19 @@ sealed class PgTransport(Socket socket, Stream stream) : IDisposable
         throw new PgConnectionException($"Cannot connect to {endpoint}: {failure?.Message ?? "the host has no address"}", failure);
     }
 
-    static void Configure(Socket socket, PgConnectOptions options)
+    static async ValueTask<Stream> ConnectAsync(Socket socket, EndPoint peer, PgConnectOptions options, CancellationToken cancellationToken)
+    {
+        if (options.ReadsOnOwnThread)
+            return await OwnThreadStream.ConnectAsync(socket, peer, cancellationToken);
+        await socket.ConnectAsync(peer, cancellationToken);
+        return new NetworkStream(socket, ownsSocket: true);
+    }
+
+    static void Configure(Socket socket, IPAddress address, PgConnectOptions options)
     {
         socket.NoDelay = true;
         // Before connecting: the window scale that is announced depends on it.
-        if (options.ReceiveBufferBytes is int size)
+        if (options.LocalReceiveBufferBytes is int size && IPAddress.IsLoopback(address))
             socket.ReceiveBufferSize = size;
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
         socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, Seconds(options.KeepAliveTime));

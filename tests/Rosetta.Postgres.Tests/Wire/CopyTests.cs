@@ -124,7 +124,7 @@ public sealed class CopyTests(WireServer wire)
     public async Task Should_not_block_when_every_copied_row_makes_a_notice()
     {
         int notices = 0;
-        await using PgConnection connection = await wire.OpenAsync(new PgConnectOptions { ReceiveBufferBytes = 8192, OnNotice = _ => notices++ });
+        await using PgConnection connection = await wire.OpenAsync(new PgConnectOptions { LocalReceiveBufferBytes = 8192, OnNotice = _ => notices++ });
         await connection.QueryAsync("""
             CREATE TEMP TABLE noisy (id int);
             CREATE FUNCTION pg_temp.shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '%', repeat('x', 2000); RETURN NEW; END $$;

@@ -111,7 +111,7 @@ public sealed class PipelineTests(WireServer wire)
     [Fact]
     public async Task Should_not_block_when_both_sides_have_full_buffers()
     {
-        await using PgConnection connection = await wire.OpenAsync(new PgConnectOptions { ReceiveBufferBytes = 8192 });
+        await using PgConnection connection = await wire.OpenAsync(new PgConnectOptions { LocalReceiveBufferBytes = 8192 });
         await connection.QueryAsync("CREATE TEMP TABLE echo (v text)");
         await connection.PrepareAsync("echo", "SELECT $1", [25]);
         using PgPipeline pipeline = connection.CreatePipeline();

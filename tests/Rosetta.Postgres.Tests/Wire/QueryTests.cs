@@ -72,7 +72,7 @@ public sealed class QueryTests(WireServer wire)
     [Fact]
     public async Task Should_read_a_result_larger_than_every_buffer()
     {
-        await using PgConnection connection = await wire.OpenAsync(new PgConnectOptions { ReadBufferBytes = 4096, ReceiveBufferBytes = 8192 });
+        await using PgConnection connection = await wire.OpenAsync(new PgConnectOptions { ReadBufferBytes = 4096, LocalReceiveBufferBytes = 8192 });
         PgResult result = await connection.QueryAsync("SELECT n, repeat(chr(65 + n % 26), n * 100) FROM generate_series(0, 2000) n");
         Assert.Equal(2001, result.Rows.Count);
         for (int n = 0; n <= 2000; n++)
