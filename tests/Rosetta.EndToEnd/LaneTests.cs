@@ -26,15 +26,17 @@ public sealed class LaneTests(ITestOutputHelper output)
 
         await installation.Targets[1].StopAsync();
         var down = await WatchLagAsync(node.Api, pipeline, TimeSpan.FromSeconds(Long ? 300 : 30));
-        output.WriteLine($"down: the other's lag at most {down.Worst:0.000} s; states seen: {string.Join(", ", down.States)}");
+        output.WriteLine($"down: the other's lag {down}");
         await installation.Targets[1].StartAsync();
-        proxy.Delay(TimeSpan.FromMilliseconds(50));
+        // A flight to it, and with it each commit, takes 50 ms longer.
+        proxy.ToTarget.Delay = TimeSpan.FromMilliseconds(50);
         var slow = await WatchLagAsync(node.Api, pipeline, TimeSpan.FromSeconds(Long ? 120 : 20));
-        output.WriteLine($"slow: the other's lag at most {slow.Worst:0.000} s; states seen: {string.Join(", ", slow.States)}");
+        output.WriteLine($"slow: the other's lag {slow}");
         proxy.Delay(TimeSpan.Zero);
 
-        // Seconds would mean that one holds the other; the figure itself is printed, since this machine may be busy.
-        Assert.True(down.Worst < 3 && slow.Worst < 3, $"The other destination lagged {down.Worst:0.000} s and {slow.Worst:0.000} s.");
+        // One sample in a hundred may be the machine's own pause; one lane that holds another shows in all of them.
+        Assert.True(down.Percentile(0.99) < 1, $"While the other was down, the lag was {down}.");
+        Assert.True(slow.Percentile(0.99) < 1, $"While the other was slow, the lag was {slow}.");
         Assert.Contains("RETRYING", down.States);
         await followed.AssertEqualAsync(node.Api, pipeline, TimeSpan.FromMinutes(4));
     }
@@ -122,10 +124,13 @@ public sealed class LaneTests(ITestOutputHelper output)
         var pipeline = await installation.CreatePipelineAsync(node.Api, tables: [new("public.wanted")]);
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
 
+        var before = await installation.Source.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text");
         await installation.Source.ExecuteAsync(
-            $"INSERT INTO noise SELECT repeat(md5(n::text), 30) FROM generate_series(1, {(Long ? 200_000 : 60_000)}) n", Installation.Database);
+            "INSERT INTO noise SELECT repeat(md5(n::text), 30) FROM generate_series(1, 210000) n", Installation.Database);
+        var written = await installation.Source.ScalarAsync<long>($"SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '{before}')::bigint");
+        Assert.True(written > 200_000_000, $"{written} bytes of WAL");
         var took = await WaitForSlotAsync(installation, pipeline);
-        output.WriteLine($"confirmed_flush_lsn followed after {took.TotalSeconds:0.0} s");
+        output.WriteLine($"confirmed_flush_lsn followed over {written >> 20} MB after {took.TotalSeconds:0.0} s");
         Assert.True(took < TimeSpan.FromSeconds(10), $"It took {took}.");
     }
 
@@ -148,21 +153,21 @@ public sealed class LaneTests(ITestOutputHelper output)
         return pipeline;
     }
 
-    static async Task<(double Worst, SortedSet<string> States)> WatchLagAsync(ApiClient api, int pipelineId, TimeSpan duration)
+    /// <summary>Samples the first destination's lag, and what the API says of the second one meanwhile.</summary>
+    static async Task<LagSamples> WatchLagAsync(ApiClient api, int pipelineId, TimeSpan duration)
     {
-        var worst = 0.0;
-        var states = new SortedSet<string>();
+        var samples = new LagSamples();
         var watch = System.Diagnostics.Stopwatch.StartNew();
         while (watch.Elapsed < duration)
         {
             var pipeline = await Installation.PipelineAsync(api, pipelineId);
-            worst = Math.Max(worst, pipeline.Destinations[0].LagSeconds ?? 0);
-            states.Add(pipeline.Destinations[1].HealthStatus);
-            states.Add(pipeline.Destinations[1].Lane ?? "");
+            samples.Add(pipeline.Destinations[0].LagSeconds ?? 0);
+            samples.States.Add(pipeline.Destinations[1].HealthStatus);
+            samples.States.Add(pipeline.Destinations[1].Lane ?? "");
             await Task.Delay(100);
         }
 
-        return (worst, states);
+        return samples;
     }
 
     static async Task<string[]> StatesOf(ApiClient api, int pipeline, string table) =>

@@ -83,10 +83,14 @@ public sealed class Followed : IAsyncDisposable
     }
 
     /// <summary>Stops the workload, waits until all has arrived, and compares every table of every destination byte for byte.</summary>
-    public async Task AssertEqualAsync(Rosetta.Client.ApiClient api, int pipelineId, TimeSpan? deadline = null)
+    public Task AssertEqualAsync(Rosetta.Client.ApiClient api, int pipelineId, TimeSpan? deadline = null) => AssertEqualAsync(api, [pipelineId], deadline);
+
+    /// <inheritdoc cref="AssertEqualAsync(Rosetta.Client.ApiClient, int, TimeSpan?)"/>
+    public async Task AssertEqualAsync(Rosetta.Client.ApiClient api, IReadOnlyList<int> pipelineIds, TimeSpan? deadline = null)
     {
         await Workload.StopAsync();
-        await _installation.WaitUntilCaughtUpAsync(api, pipelineId, deadline);
+        foreach (var pipelineId in pipelineIds)
+            await _installation.WaitUntilCaughtUpAsync(api, pipelineId, deadline);
         for (var i = 0; i < _installation.Targets.Count; i++)
         {
             var result = await DatabaseComparison.CompareAsync(_installation.SourceConnection, _installation.TargetConnection(i), Workload.Tables);

@@ -1,6 +1,8 @@
+using Npgsql;
 using Rosetta.Client;
 using Rosetta.Client.Answers;
 using Rosetta.Client.Requests;
+using Rosetta.Testing.Network;
 using Rosetta.Testing.Servers;
 using Rosetta.Testing.Waiting;
 
@@ -16,6 +18,7 @@ public sealed class Installation : IAsyncDisposable
 
     readonly List<NodeProcess> _nodes = [];
     readonly string _secretKey = Convert.ToHexStringLower(Guid.NewGuid().ToByteArray());
+    readonly Dictionary<PostgresServer, TcpProxy> _network = [];
 
     Installation(PostgresServer config, PostgresServer source, IReadOnlyList<PostgresServer> targets)
     {
@@ -23,6 +26,9 @@ public sealed class Installation : IAsyncDisposable
         Source = source;
         Targets = targets;
     }
+
+    /// <summary>What stands between the nodes and each server; empty unless asked for.</summary>
+    public IReadOnlyCollection<TcpProxy> Network => _network.Values;
 
     public PostgresServer Config { get; }
 
@@ -39,7 +45,9 @@ public sealed class Installation : IAsyncDisposable
     /// <param name="targets">How many destination servers.</param>
     /// <param name="source">Options of the source beyond the test kit's.</param>
     /// <param name="durableTargets">Destinations survive a crash with all they have committed (fsync on).</param>
-    public static async Task<Installation> StartAsync(int targets = 2, PostgresServerOptions? source = null, bool durableTargets = false)
+    /// <param name="network">Nodes reach every server through a proxy, see <see cref="Network"/>; the test itself does not.</param>
+    public static async Task<Installation> StartAsync(
+        int targets = 2, PostgresServerOptions? source = null, bool durableTargets = false, bool network = false)
     {
         var config = PostgresServer.StartAsync(new PostgresServerOptions { Name = "config" });
         var from = PostgresServer.StartAsync((source ?? new PostgresServerOptions()) with { Name = "source" });
@@ -49,14 +57,34 @@ public sealed class Installation : IAsyncDisposable
         await installation.Source.CreateDatabaseAsync(Database);
         foreach (var target in installation.Targets)
             await target.CreateDatabaseAsync(Database);
+        if (network)
+        {
+            foreach (var server in installation.Targets.Append(installation.Source).Append(installation.Config))
+                installation._network[server] = TcpProxy.Start("127.0.0.1", server.Port);
+        }
+
         return installation;
     }
+
+    /// <summary>What a node needs to belong to this installation, as environment variables.</summary>
+    public Dictionary<string, string?> NodeSettings(int apiPort, int healthPort, int remotingPort) => new()
+    {
+        ["CONFIG_DATABASE_URL"] = new NpgsqlConnectionStringBuilder(Config.ConnectionString("rosetta")) { Port = PortOf(Config) }.ConnectionString,
+        ["SECRET_KEY"] = _secretKey,
+        ["ROSETTA__LISTEN__APIPORT"] = $"{apiPort}",
+        ["ROSETTA__LISTEN__HEALTHPORT"] = $"{healthPort}",
+        ["ROSETTA__CLUSTER__PORT"] = $"{remotingPort}",
+        ["ROSETTA_API_KEYS"] = null,
+        ["ROSETTA_FAILPOINTS"] = null,
+    };
+
+    int PortOf(PostgresServer server) => _network.TryGetValue(server, out var proxy) ? proxy.Port : server.Port;
 
     /// <summary>Starts a node and waits until it is ready.</summary>
     /// <param name="environment">Added to what every node gets.</param>
     public async Task<NodeProcess> StartNodeAsync(IReadOnlyDictionary<string, string?>? environment = null, bool waitUntilReady = true)
     {
-        var node = new NodeProcess($"node{_nodes.Count + 1}", Config.ConnectionString("rosetta"), _secretKey, environment);
+        var node = new NodeProcess($"node{_nodes.Count + 1}", NodeSettings, environment);
         _nodes.Add(node);
         await node.StartAsync(waitUntilReady);
         return node;
@@ -66,7 +94,7 @@ public sealed class Installation : IAsyncDisposable
     /// <param name="attach">How many of the targets; null for all.</param>
     public async Task<int> CreatePipelineAsync(ApiClient api, string name = "pipeline", bool start = true, IReadOnlyList<TableSync>? tables = null, int? attach = null)
     {
-        var source = await api.PostAsync("sources", new NewSource($"{name}-source", "127.0.0.1", Source.Port, Database, "postgres", null));
+        var source = await api.PostAsync("sources", new NewSource($"{name}-source", "127.0.0.1", PortOf(Source), Database, "postgres", null));
         var sourceId = source.As<IdOnly>().Id;
         var pipelineId = (await api.PostAsync("pipelines", new NewPipeline(name, sourceId))).As<IdOnly>().Id;
         for (var i = 0; i < (attach ?? Targets.Count); i++)
@@ -80,7 +108,7 @@ public sealed class Installation : IAsyncDisposable
     public async Task<int> AttachAsync(ApiClient api, int pipelineId, int target, string name, IReadOnlyList<TableSync>? tables = null, int? port = null)
     {
         var created = await api.PostAsync(
-            "destinations", new NewDestination(name, "POSTGRES", new PostgresConfig("127.0.0.1", port ?? Targets[target].Port, Database, "postgres", null)));
+            "destinations", new NewDestination(name, "POSTGRES", new PostgresConfig("127.0.0.1", port ?? PortOf(Targets[target]), Database, "postgres", null)));
         var id = created.As<IdOnly>().Id;
         await api.PostAsync($"pipelines/{pipelineId}/destinations", new AttachDestination(id, null, tables));
         return id;
@@ -117,6 +145,8 @@ public sealed class Installation : IAsyncDisposable
     {
         foreach (var node in _nodes)
             await node.DisposeAsync();
+        foreach (var proxy in Network)
+            await proxy.DisposeAsync();
         foreach (var server in Targets.Append(Source).Append(Config))
             await server.DisposeAsync();
     }

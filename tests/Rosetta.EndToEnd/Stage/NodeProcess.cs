@@ -4,8 +4,10 @@ using Rosetta.Testing.Processes;
 namespace Rosetta.EndToEnd.Stage;
 
 /// <summary>A node as a process: started, killed, frozen, stopped, started again on the same ports.</summary>
+/// <param name="settings">What it needs, by its ports for API, health and remoting.</param>
+/// <param name="environment">Beyond that, at each start.</param>
 public sealed class NodeProcess(
-    string name, string configConnection, string secretKey, IReadOnlyDictionary<string, string?>? environment) : IAsyncDisposable
+    string name, Func<int, int, int, Dictionary<string, string?>> settings, IReadOnlyDictionary<string, string?>? environment) : IAsyncDisposable
 {
     static readonly TimeSpan ReadyDeadline = TimeSpan.FromSeconds(120);
 
@@ -16,7 +18,8 @@ public sealed class NodeProcess(
 
     public ChildProcess Process { get; private set; } = null!;
 
-    public int RemotingPort => _remotingPort;
+    /// <summary>This is the node of that name in the API's answers.</summary>
+    public bool Runs(string? node) => node?.EndsWith($":{_remotingPort}", StringComparison.Ordinal) == true;
 
     public Uri Address => new($"http://127.0.0.1:{_apiPort}");
 
@@ -29,16 +32,7 @@ public sealed class NodeProcess(
     {
         if (Process is not null)
             await Process.DisposeAsync();
-        var variables = new Dictionary<string, string?>
-        {
-            ["CONFIG_DATABASE_URL"] = configConnection,
-            ["SECRET_KEY"] = secretKey,
-            ["ROSETTA__LISTEN__APIPORT"] = $"{_apiPort}",
-            ["ROSETTA__LISTEN__HEALTHPORT"] = $"{_healthPort}",
-            ["ROSETTA__CLUSTER__PORT"] = $"{_remotingPort}",
-            ["ROSETTA_API_KEYS"] = null,
-            ["ROSETTA_FAILPOINTS"] = null,
-        };
+        var variables = settings(_apiPort, _healthPort, _remotingPort);
         foreach (var (key, value) in (environment ?? new Dictionary<string, string?>()).Concat(extra ?? new Dictionary<string, string?>()))
             variables[key] = value;
         Process = ChildProcess.Start(new ChildProcessOptions

@@ -15,7 +15,7 @@ public sealed class TcpProxy : IAsyncDisposable
     readonly CancellationTokenSource _disposing = new();
     readonly Lock _guard = new();
     readonly Action<string>? _log;
-    Socket? _listener;
+    volatile Socket? _listener;
     long _accepted;
 
     TcpProxy(string targetHost, int targetPort, int? port, Action<string>? log)
@@ -157,11 +157,11 @@ public sealed class TcpProxy : IAsyncDisposable
                 return;
             }
             Interlocked.Increment(ref _accepted);
-            _ = ServeAsync(client);
+            _ = ServeAsync(client, listener);
         }
     }
 
-    async Task ServeAsync(Socket client)
+    async Task ServeAsync(Socket client, Socket listener)
     {
         var target = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         client.NoDelay = true;
@@ -180,7 +180,8 @@ public sealed class TcpProxy : IAsyncDisposable
         var connection = new ProxiedConnection(client, target, ToTarget, ToClient);
         var finished = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         _connections[connection] = finished.Task;
-        if (_disposing.IsCancellationRequested)
+        // Taken before, and made after, a refusal: Refuse and then Cut leaves nothing open.
+        if (_disposing.IsCancellationRequested || _listener != listener)
             connection.Cut();
         try
         {
