@@ -38,6 +38,7 @@ sealed class FailpointWalk
     readonly Action<string> _log;
     readonly List<string> _diedAt = [];
     int _pipeline;
+    DateTimeOffset _started;
 
     public FailpointWalk(Installation installation, IMortalNode node, Action<string> log)
     {
@@ -125,6 +126,7 @@ sealed class FailpointWalk
     async Task DieAtAsync(string failpoint, Func<Task>? lead = null, IReadOnlyDictionary<string, string?>? settings = null)
     {
         var watch = Stopwatch.StartNew();
+        _started = DateTimeOffset.UtcNow;
         await _node.StartAsync(failpoint, waitUntilReady: lead is not null, settings);
         try
         {
@@ -141,10 +143,11 @@ sealed class FailpointWalk
         _log($"died at {failpoint} after {watch.Elapsed.TotalSeconds:0.0} s");
     }
 
+    /// <summary>This incarnation streams, not the one before, whose last report is shown until then.</summary>
     async Task StreamThenAsync(Func<Task> lead)
     {
         await WaitUntilAsync(
-            p => p.Destinations.All(d => d.Lane == "ATTACHED" && d.AppliedLsn is not null && d.Tables?.All(t => t.State is "STREAMING" or "ERROR") == true), "all to stream");
+            p => p.Runtime.State is "RUNNING" or "DEGRADED" && p.Runtime.Since > _started && p.Destinations.All(d => d.Lane == "ATTACHED" && d.AppliedLsn is not null && d.Tables?.All(t => t.State is "STREAMING" or "ERROR") == true), "all to stream");
         await lead();
     }
 
