@@ -37,4 +37,12 @@ public readonly record struct RowCounts(long Inserted, long Updated, long Delete
 /// <param name="Key">Its key, column by column in text form, for the operator; null when it has none.</param>
 /// <param name="Reason">What happened, in the server's words where it spoke.</param>
 /// <param name="Remedy">What to do.</param>
-public sealed record TableStop(Position At, string? Key, string? SqlState, string Reason, string Remedy);
+public sealed record TableStop(Position At, string? Key, string? SqlState, string Reason, string Remedy)
+{
+    /// <summary>Reason, SQLSTATE and key in a line, for the operator; not for a log.</summary>
+    public string Describe()
+    {
+        string[] more = [.. SqlState is null ? (string[])[] : [$"SQLSTATE {SqlState}"], .. Key is null ? (string[])[] : [$"key {Key}"]];
+        return more.Length == 0 ? Reason : $"{Reason} ({string.Join(", ", more)})";
+    }
+}

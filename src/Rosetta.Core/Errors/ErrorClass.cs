@@ -19,6 +19,11 @@ public enum ErrorClass
     Fenced,
 }
 
-/// <summary>A failure an operator must see: what happened and what to do. Shown alike by API, log, CLI and dashboard.</summary>
+/// <summary>A failure an operator must see: what happened and what to do. Shown alike by API, CLI and dashboard.</summary>
+/// <param name="Reason">For the operator; may hold a server's words, which may quote values of rows.</param>
 /// <param name="IsGap">Changes that a destination lacks can no longer be had from the slot: only copying again mends it.</param>
-public sealed record Fault(ErrorClass Class, string Reason, string? Remedy, string? SqlState = null, bool IsGap = false);
+public sealed record Fault(ErrorClass Class, string Reason, string? Remedy, string? SqlState = null, bool IsGap = false)
+{
+    /// <summary>The reason without anything that may quote values of rows.</summary>
+    public string ForLog { get; init; } = Reason;
+}

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Rosetta.Core.Destinations;
 
 namespace Rosetta.Core.Errors;
 
@@ -7,6 +8,9 @@ public interface ISqlStateError
 {
     /// <summary>Five characters; null when the failure did not come from the server.</summary>
     string? SqlState { get; }
+
+    /// <summary>What the server said, for the operator: it may quote values of rows, so it is shown and never logged. The message may be logged.</summary>
+    string Words { get; }
 }
 
 /// <summary>An incarnation met a newer epoch. It stops; it never asks for a newer epoch by itself.</summary>
@@ -17,7 +21,7 @@ public sealed class FencedException(string where, long ourEpoch)
 }
 
 /// <summary>A failure that carries its own classification and remedy.</summary>
-public sealed class FaultException(Fault fault, Exception? cause = null) : Exception(fault.Reason, cause)
+public sealed class FaultException(Fault fault, Exception? cause = null) : Exception(fault.ForLog, cause)
 {
     public Fault Fault { get; } = fault;
 }
@@ -33,6 +37,8 @@ public static class ErrorPolicy
             {
                 case FencedException:
                     return ErrorClass.Fenced;
+                case TableRewrittenException:
+                    return ErrorClass.Transient;
                 case FaultException fault:
                     return fault.Fault.Class;
                 case ISqlStateError { SqlState: { } state }:
@@ -71,16 +77,22 @@ public static class ErrorPolicy
     public static Fault ToFault(Exception error, string? remedy = null)
     {
         string? state = null;
-        var message = error.Message;
+        var (message, forLog) = (WordsOf(error), error.Message);
         for (var e = error; e is not null; e = e.InnerException)
         {
             if (e is FaultException fault)
                 return fault.Fault;
             state ??= (e as ISqlStateError)?.SqlState ?? (e as System.Data.Common.DbException)?.SqlState;
-            if (e.InnerException is not null && e is not ISqlStateError && !message.Contains(e.InnerException.Message, StringComparison.Ordinal))
-                message = $"{message}: {e.InnerException.Message}";
+            if (e.InnerException is not { } cause || e is ISqlStateError)
+                continue;
+            message = With(message, WordsOf(cause));
+            forLog = With(forLog, cause.Message);
         }
 
-        return new Fault(Classify(error), message, remedy, state);
+        return new Fault(Classify(error), message, remedy, state) { ForLog = forLog };
     }
+
+    static string WordsOf(Exception error) => error is ISqlStateError server ? server.Words : error.Message;
+
+    static string With(string message, string cause) => message.Contains(cause, StringComparison.Ordinal) ? message : $"{message}: {cause}";
 }

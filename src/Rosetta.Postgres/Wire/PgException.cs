@@ -22,9 +22,24 @@ public sealed class PgServerException(PgServerMessage error, Exception? cause = 
 
     string? ISqlStateError.SqlState => Error.SqlState;
 
+    /// <inheritdoc/>
+    public string Words => Error.Hint is null ? $"{Error.SqlState}: {Error.Text}" : $"{Error.SqlState}: {Error.Text} ({Error.Hint})";
+
     /// <summary>True if the server closed the connection with this message (FATAL, PANIC).</summary>
     public bool IsFatal => Error.Severity is "FATAL" or "PANIC";
 
-    // Detail and context may quote row values ("Key (id)=(7) already exists"); they stay out of the message, which gets logged.
-    static string Describe(PgServerMessage e) => e.Hint is null ? $"{e.SqlState}: {e.Text}" : $"{e.SqlState}: {e.Text} ({e.Hint})";
+    // The message gets logged, so it holds nothing that may quote values of rows: never detail and context ("Key (id)=(7) already exists"), and the
+    // text only where it is known to be about something else.
+    static string Describe(PgServerMessage e)
+    {
+        if (ServerWords.MayBeLogged(e.SqlState, e.Where))
+            return e.Hint is null ? $"{e.SqlState}: {e.Text}" : $"{e.SqlState}: {e.Text} ({e.Hint})";
+        string[] about =
+        [
+            .. e.TableName is { } table ? (string[])[$"table {e.SchemaName}.{table}"] : [],
+            .. e.ColumnName is { } column ? (string[])[$"column {column}"] : [],
+            .. e.ConstraintName is { } constraint ? (string[])[$"constraint {constraint}"] : [],
+        ];
+        return about.Length > 0 ? $"SQLSTATE {e.SqlState}, {string.Join(", ", about)}" : $"SQLSTATE {e.SqlState}";
+    }
 }

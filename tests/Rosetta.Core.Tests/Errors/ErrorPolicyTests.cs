@@ -86,9 +86,41 @@ public sealed class ErrorPolicyTests
         Assert.Equal("already: said", ErrorPolicy.ToFault(new IOException("already: said", new IOException("said"))).Reason);
     }
 
+    [Fact]
+    public void Should_keep_what_may_quote_values_out_of_logs()
+    {
+        var fault = ErrorPolicy.ToFault(new IOException("cannot copy", new SayingError("22P02", "invalid input syntax: \"secret\"")));
+        Assert.Equal("cannot copy: invalid input syntax: \"secret\"", fault.Reason);
+        Assert.Equal("cannot copy: SQLSTATE 22P02", fault.ForLog);
+        Assert.Equal("no", new FaultException(new Fault(ErrorClass.Data, "no secret", null) { ForLog = "no" }).Message);
+        Assert.Equal("why", new Fault(ErrorClass.Data, "why", null).ForLog);
+    }
+
+    [Theory]
+    [InlineData("28P01", null, true)]
+    [InlineData("42P01", "", true)]
+    [InlineData("42704", "slot \"s\", output plugin \"pgoutput\", in the change callback", true)]
+    [InlineData("22P02", null, false)]
+    [InlineData("23505", null, false)]
+    [InlineData("P0001", null, false)]
+    [InlineData("AB123", null, false)]
+    [InlineData("42501", "PL/pgSQL function no() line 1 at RAISE", false)]
+    [InlineData("53100", "COPY t, line 1", false)]
+    public void Should_let_words_about_data_into_no_log(string sqlState, string? context, bool mayBe) =>
+        Assert.Equal(mayBe, ServerWords.MayBeLogged(sqlState, context));
+
+    sealed class SayingError(string state, string words) : Exception($"SQLSTATE {state}"), ISqlStateError
+    {
+        public string? SqlState { get; } = state;
+
+        public string Words { get; } = words;
+    }
+
     sealed class ServerError(string message, string? state) : Exception(message), ISqlStateError
     {
         public string? SqlState { get; } = state;
+
+        public string Words => Message;
     }
 
     sealed class LibraryError(string message, string? state) : DbException(message)
