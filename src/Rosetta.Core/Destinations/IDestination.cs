@@ -21,7 +21,21 @@ public interface IDestination
 /// <param name="StartPosition">Position of a generation that the destination does not know yet.</param>
 /// <param name="Source">Answers what only the source's catalog knows.</param>
 public sealed record DestinationOpening(
-    Guid Installation, long PipelineId, Guid Generation, long Epoch, Lsn StartPosition, ISourceSchema Source);
+    Guid Installation, long PipelineId, Guid Generation, long Epoch, Lsn StartPosition, ISourceSchema Source)
+{
+    /// <summary>The destination as the pipeline's configuration names it: it stays when the generation is renewed, and tells two attachments to one database apart.</summary>
+    public long DestinationId { get; init; }
+
+    /// <summary>Knows the attachments of this installation; null: whoever claims a table counts as being there.</summary>
+    public IAttachments? Attachments { get; init; }
+}
+
+/// <summary>Which destinations which pipelines of the installation have.</summary>
+public interface IAttachments
+{
+    /// <summary>The pipeline exists and has this destination; also when that cannot be found out now.</summary>
+    Task<bool> MayExistAsync(long pipelineId, long destinationId, CancellationToken cancellationToken);
+}
 
 /// <summary>What a destination asks of the source's catalog while it applies: by connections of its own, off the data path.</summary>
 public interface ISourceSchema
@@ -62,7 +76,7 @@ public interface IDestinationSession : IAsyncDisposable
     /// Copies a table: creates it when missing, refuses one with rows unless told to empty it, loads <paramref name="source"/>, and stores
     /// since and state, all in one transaction: a cut copy leaves nothing.
     /// </summary>
-    /// <exception cref="Errors.FaultException">The target has rows, or does not fit: the fault says what to do.</exception>
+    /// <exception cref="Errors.FaultException">The target has rows, does not fit, or belongs to another table or pipeline: the fault says what to do.</exception>
     Task<CopyOutcome> CopyTableAsync(TableCopy copy, ICopySource source, CancellationToken cancellationToken);
 
     /// <summary>Records that a table starts without a copy (<c>snapshot: none</c>): it streams from the since of <paramref name="table"/> on.</summary>

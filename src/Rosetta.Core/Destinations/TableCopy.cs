@@ -25,6 +25,9 @@ public interface ICopySource
 {
     IReadOnlyList<string> ColumnNames { get; }
 
+    /// <summary>Rows handed out so far; null when they are not counted.</summary>
+    long? Rows => null;
+
     /// <summary>The bytes; each piece is valid until the next one is asked for.</summary>
     IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(CancellationToken cancellationToken);
 }

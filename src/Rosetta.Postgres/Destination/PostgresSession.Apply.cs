@@ -17,6 +17,9 @@ namespace Rosetta.Postgres.Destination;
 // a boundary between transactions.
 sealed partial class PostgresSession
 {
+    const string UniqueViolation = "23505";
+    const string ExclusionViolation = "23P01";
+
     /// <summary>What enum_recv says of an unknown label.</summary>
     const string InvalidTextRepresentation = "22P02";
 
@@ -100,7 +103,7 @@ sealed partial class PostgresSession
         {
             var before = _stored.GetValueOrDefault(source) ?? new StoredTable(new DestinationTable(source, target, null, null, 0), null);
             Store(source, before with { Table = before.Table with { Stop = stop } });
-            LogStopped(_logger, source, stop.At, stop.SqlState, stop.Reason);
+            LogStopped(_logger, source, stop.At, stop.SqlState, stop.Remedy);
         }
 
         return new ApplyResult(Position, _applier.Rows, [.. stops.Select(s => KeyValuePair.Create(s.Key, s.Value.Stop))], lastCommitTime);
@@ -257,11 +260,19 @@ sealed partial class PostgresSession
     async ValueTask LearnAsync(ApplyFailure failure, ApplyGroup group, CancellationToken cancellationToken)
     {
         var source = failure.Plan.Source;
+        var sqlState = (failure.InnerException as PgServerException)?.SqlState;
+        if (sqlState is UniqueViolation or ExclusionViolation && failure is { At: null, Plan: { Mode: ApplyMode.Fold, ExactForRun: false, Target.HasOtherUnique: true } }
+            && !_memory.Careful.Contains(source) && _memory.Replacing.Add(source))
+        {
+            LogReplacing(_logger, source, sqlState);
+            return;
+        }
+
         if (failure is { IsFinal: false, At: null } && _memory.Careful.Add(source))
         {
-            if ((failure.InnerException as PgServerException)?.SqlState == InvalidTextRepresentation && failure.Plan.WatchesText)
+            if (sqlState == InvalidTextRepresentation && failure.Plan.WatchesText)
                 await AddLabelsAsync(failure.Plan, cancellationToken);
-            LogSearching(_logger, source, (failure.InnerException as PgServerException)?.SqlState, failure.Message);
+            LogSearching(_logger, source, sqlState);
             return;
         }
 
@@ -280,6 +291,7 @@ sealed partial class PostgresSession
         }
         catch (Exception e) when (e is FaultException || (e is PgServerException server && FlightLine.IsOfTable(server)))
         {
+            // Neither message quotes values of rows.
             LogLabels(_logger, plan.Source, e.Message);
         }
     }
@@ -296,12 +308,16 @@ sealed partial class PostgresSession
         return new Position(Position, 0);
     }
 
-    [LoggerMessage(EventId = 2211, Level = LogLevel.Warning, Message = "Applying to {Table} failed ({SqlState}: {Reason}); its changes are applied one by one to find the one at fault")]
-    static partial void LogSearching(ILogger logger, TableName table, string? sqlState, string reason);
+    // The server's own words may quote values, so they are stored and shown, not logged.
+    [LoggerMessage(EventId = 2211, Level = LogLevel.Warning, Message = "Applying to {Table} failed ({SqlState}); its changes are applied one by one to find the one at fault")]
+    static partial void LogSearching(ILogger logger, TableName table, string? sqlState);
+
+    [LoggerMessage(EventId = 2214, Level = LogLevel.Information, Message = "Values of a second unique constraint of {Table} move between rows ({SqlState}); from now on its updated rows are deleted and inserted")]
+    static partial void LogReplacing(ILogger logger, TableName table, string sqlState);
 
     [LoggerMessage(EventId = 2213, Level = LogLevel.Warning, Message = "The types of {Table} could not be brought in line with the source: {Reason}")]
     static partial void LogLabels(ILogger logger, TableName table, string reason);
 
-    [LoggerMessage(EventId = 2212, Level = LogLevel.Error, Message = "Table {Table} stopped at {At} ({SqlState}: {Reason}); the other tables go on")]
-    static partial void LogStopped(ILogger logger, TableName table, Position at, string? sqlState, string reason);
+    [LoggerMessage(EventId = 2212, Level = LogLevel.Error, Message = "Table {Table} stopped at {At} (SQLSTATE {SqlState}), the other tables go on. Remedy: {Remedy}")]
+    static partial void LogStopped(ILogger logger, TableName table, Position at, string? sqlState, string remedy);
 }

@@ -3,6 +3,7 @@ using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Copies;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Targets;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination;
@@ -15,13 +16,16 @@ sealed partial class PostgresSession
     {
         try
         {
-            var outcome = await OnOwnConnectionAsync(connection => new TableCopier(connection, _row).RunAsync(copy, source, cancellationToken), cancellationToken);
+            var outcome = await OnOwnConnectionAsync(connection => new TableCopier(connection, _row, _claims).RunAsync(copy, source, cancellationToken), cancellationToken);
             Streams(copy, outcome.Rows, source.ColumnNames);
             return outcome;
         }
         catch (PgServerException e) when (!e.IsFatal)
         {
-            var translated = TableCopier.Translate(e, copy, _opening.PipelineId);
+            var rights = e.SqlState == "42501"
+                ? await OnOwnConnectionAsync(connection => MissingRights.SqlAsync(connection, copy.Route.Target, cancellationToken).AsTask(), cancellationToken)
+                : null;
+            var translated = TableCopier.Translate(e, copy, _opening.PipelineId, rights);
             if (ReferenceEquals(translated, e))
                 throw;
             throw translated;
@@ -36,6 +40,7 @@ sealed partial class PostgresSession
             {
                 await CopyTarget.PrepareAsync(connection, table, cancellationToken);
                 await connection.QueryAsync("BEGIN", cancellationToken);
+                await _claims.TakeAsync(connection, table.Route, cancellationToken);
                 await CopyTarget.MakeAsync(connection, table, columns, mayHaveRows: true, cancellationToken);
                 await connection.QueryAsync(
                     StoredTables.StreamsSql(_row, table.Route.Source, table.Route.Target, table.Since, 0, columns, table.Table.Oid), cancellationToken);
@@ -55,7 +60,7 @@ sealed partial class PostgresSession
 
     public async Task ForgetTableAsync(TableName table, CancellationToken cancellationToken)
     {
-        await ChangeStateAsync(StoredTables.ForgetSql(_row, table), cancellationToken);
+        await ChangeStateAsync($"{StoredTables.ForgetSql(_row, table)}; {_claims.ReleaseSql(table)}", cancellationToken);
         Store(table, null);
     }
 
@@ -78,7 +83,7 @@ sealed partial class PostgresSession
     public async Task RemoveAsync(CancellationToken cancellationToken)
     {
         await ChangeStateAsync(
-            $"DELETE FROM rosetta.tables WHERE {_row.KeySql}", cancellationToken, $"DELETE FROM rosetta.position WHERE {_row.KeySql}");
+            $"DELETE FROM rosetta.tables WHERE {_row.KeySql}; {_claims.ReleaseAllSql}", cancellationToken, $"DELETE FROM rosetta.position WHERE {_row.KeySql}");
         lock (_states)
             Replace([]);
     }

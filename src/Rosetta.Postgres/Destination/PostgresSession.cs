@@ -19,6 +19,7 @@ sealed partial class PostgresSession : IDestinationSession
     readonly PgEndpoint _endpoint;
     readonly DestinationOpening _opening;
     readonly PositionRow _row;
+    readonly TableClaims _claims;
     readonly ApplyContext _context;
     readonly PlanBook _book = new();
     readonly GroupApplier _applier;
@@ -42,6 +43,7 @@ sealed partial class PostgresSession : IDestinationSession
         _endpoint = endpoint;
         _opening = opening;
         _row = row;
+        _claims = new TableClaims(opening);
         _memory = memory;
         _logger = logger;
         _stored = stored;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using Rosetta.Core.Destinations;
-using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Wire;
 
@@ -32,11 +31,11 @@ public sealed class SnapshotCopySource : ICopySource
     /// <summary>Binary, unless a column's type has no binary form.</summary>
     public CopyFormat Format { get; }
 
-    /// <summary>Rows read so far.</summary>
-    public long Rows { get; private set; }
+    /// <inheritdoc/>
+    public long? Rows { get; private set; }
 
     /// <inheritdoc/>
-    /// <exception cref="FaultException">The table was rewritten, dropped or made anew since the snapshot: copy it from a new one.</exception>
+    /// <exception cref="TableRewrittenException">The table was rewritten, dropped or made anew since the snapshot: copy it from a new one.</exception>
     /// <exception cref="PgException">The source failed.</exception>
     public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -88,9 +87,7 @@ public sealed class SnapshotCopySource : ICopySource
             throw Changed(null);
     }
 
-    FaultException Changed(Exception? cause) => new(
-        new Fault(ErrorClass.Transient, $"Table {_table.Name} was rewritten, dropped or made anew since the snapshot was taken; it is copied from a new one.", null),
-        cause);
+    TableRewrittenException Changed(Exception? cause) => new(_table.Name, cause);
 
     string CopySql()
     {
@@ -101,4 +98,5 @@ public sealed class SnapshotCopySource : ICopySource
             return $"COPY {name} ({columns}) TO STDOUT{format}";
         var where = _rowFilter is null ? "" : $" WHERE {_rowFilter}";
         return $"COPY (SELECT {columns} FROM {(_table.IsPartitioned ? "" : "ONLY ")}{name}{where}) TO STDOUT{format}";
-    }}
+    }
+}

@@ -60,14 +60,41 @@ public sealed class SnapshotExport : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Opens a session that holds a table before a snapshot is made: what would rewrite it waits until the session has read it. The statement that waits may
+    /// hold up the making of the slot, so whoever reserves gives up after a moment.
+    /// </summary>
+    public static async Task<PgConnection> ReserveAsync(SourceDatabase database, TableName table, CancellationToken cancellationToken)
+    {
+        var connection = await SnapshotSession.OpenAsync(database.Endpoint, cancellationToken);
+        try
+        {
+            // LOCK TABLE takes no snapshot of its own, so that one can still be imported.
+            await connection.QueryAsync($"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {table.ToSql()} IN ACCESS SHARE MODE", cancellationToken);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
     /// <summary>Opens sessions that all see the snapshot, and keep it after this object has gone.</summary>
+    /// <param name="reserved">From <see cref="ReserveAsync"/>, to be the first of them; null for none. It is theirs from now on.</param>
     /// <exception cref="FaultException">The snapshot is gone: make another.</exception>
-    public async Task<SnapshotWorkers> ImportAsync(int count, CancellationToken cancellationToken)
+    public async Task<SnapshotWorkers> ImportAsync(int count, CancellationToken cancellationToken, PgConnection? reserved = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         var workers = new List<SnapshotWorker>(count);
         try
         {
+            if (reserved is not null)
+            {
+                workers.Add(new SnapshotWorker(reserved, Since));
+                await reserved.QueryAsync($"SET TRANSACTION SNAPSHOT {SqlIdentifier.Literal(_snapshot)}", cancellationToken);
+            }
+
             while (workers.Count < count)
             {
                 var connection = await SnapshotSession.OpenAsync(_endpoint, cancellationToken);

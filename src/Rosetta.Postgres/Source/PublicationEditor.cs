@@ -173,7 +173,22 @@ sealed class PublicationEditor(Guid installation)
         e.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected
             ? $"Table {step.Table} is locked by another session; it is tried again."
             : $"Table {step.Table} cannot be published: {e.MessageText}.",
-        e.SqlState == PostgresErrorCodes.InsufficientPrivilege && step.Found is { } table ? OwnershipSql(table, user) : null);
+        e.SqlState == PostgresErrorCodes.InsufficientPrivilege && step.Found is { } table ? RightsSql(table, user) : null);
+
+    /// <summary>Whatever the role lacks to publish the table and to read it.</summary>
+    static string RightsSql(SourceTable table, string user)
+    {
+        string[] statements =
+        [
+            .. table.HasSchemaUsage ? (string[])[] : [SchemaUsageSql(table, user)],
+            .. table.CanSelect || table.IsOwner ? (string[])[] : [$"GRANT SELECT ON {table.Name.ToSql()} TO {SqlIdentifier.Quote(user)};"],
+            .. table.IsOwner ? (string[])[] : [OwnershipSql(table, user)],
+        ];
+        return string.Join('\n', statements);
+    }
+
+    public static string SchemaUsageSql(SourceTable table, string user) =>
+        $"GRANT USAGE ON SCHEMA {SqlIdentifier.Quote(table.Name.Schema)} TO {SqlIdentifier.Quote(user)};";
 
     /// <summary>Only the owner of a table, or a member of that role, may add it to a publication.</summary>
     public static string OwnershipSql(SourceTable table, string user) => table.OwnerIsSuperuser

@@ -22,7 +22,7 @@ static class TableChecks
             yield return Error(table, PreflightChecks.Unlogged, "is unlogged: its changes are not in the WAL.", $"ALTER TABLE {sql} SET LOGGED;");
         if (!table.HasSchemaUsage || !table.CanSelect)
         {
-            var usage = table.HasSchemaUsage ? "" : $"GRANT USAGE ON SCHEMA {SqlIdentifier.Quote(table.Name.Schema)} TO {role};";
+            var usage = table.HasSchemaUsage ? "" : PublicationEditor.SchemaUsageSql(table, user);
             var select = table.CanSelect ? "" : $"GRANT SELECT ON {sql} TO {role};";
             yield return Error(table, PreflightChecks.SelectPrivilege, $"cannot be read by role {user}.", string.Join('\n', new[] { usage, select }.Where(s => s.Length > 0)));
         }
@@ -32,6 +32,17 @@ static class TableChecks
             yield return Error(
                 table, PreflightChecks.RowSecurity, $"has row level security that hides rows from role {user}: a copy would lack them.",
                 $"ALTER ROLE {role} BYPASSRLS;");
+        }
+
+        if (table.Description is { ReplicaIdentity: 'f', PrimaryKey.Count: 0 })
+        {
+            yield return Warning(
+                table, PreflightChecks.ReplicaIdentity,
+                "has REPLICA IDENTITY FULL and no primary key: a destination reads its whole table for each UPDATE and DELETE of a row. "
+                    + "Give it a key (columns of its own that are unique and NOT NULL serve as well), then resync it.",
+                table.CandidateIndex is { } candidate
+                    ? $"ALTER TABLE {sql} REPLICA IDENTITY USING INDEX {SqlIdentifier.Quote(candidate)};"
+                    : $"ALTER TABLE {sql} ADD COLUMN {SqlIdentifier.Quote(FreeName(table))} bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;");
         }
 
         foreach (var finding in Types(table))
@@ -126,6 +137,14 @@ static class TableChecks
                 table, PreflightChecks.Types,
                 "has a column of type money: the same bytes are another amount where lc_monetary has another number of decimal places.", null);
         }
+    }
+
+    static string FreeName(SourceTable table)
+    {
+        var name = "row_id";
+        while (table.Description.Columns.Any(c => c.Name == name))
+            name += "_";
+        return name;
     }
 
     static string Lacks(SourceTable table) => table.Description.IdentityIsGenerated

@@ -125,9 +125,40 @@ public sealed class ApplyTests(DestinationServer server)
         await replica.SourceAsync("BEGIN; UPDATE t SET place = -1, big = 'x' WHERE id = 1; UPDATE t SET place = 1, big = 'x' WHERE id = 2; UPDATE t SET place = 2 WHERE id = 1; COMMIT");
         await replica.SyncAsync();
         await replica.AssertEqualAsync();
+        Assert.Single(replica.Events.Texts, static e => e.Contains("second unique constraint", StringComparison.Ordinal));
         // With values that are not in the stream the rows cannot be made anew.
         await replica.SourceAsync("BEGIN; UPDATE t SET place = place + 1000; UPDATE t SET place = place - 999; DELETE FROM t WHERE id = 50; UPDATE t SET place = 51 WHERE id = 99; COMMIT");
         await replica.SyncAsync();
+        await replica.AssertEqualAsync();
+    }
+
+    [Fact]
+    public async Task Should_update_in_place_while_values_of_a_second_unique_constraint_stay_with_their_rows()
+    {
+        await using var replica = await server.ReplicaAsync("CREATE TABLE t (id int PRIMARY KEY, place int UNIQUE, v int); INSERT INTO t SELECT i, i, 0 FROM generate_series(1, 200) i");
+        await replica.StartAsync();
+        await replica.TargetAsync(
+            """
+            ALTER TABLE t ADD UNIQUE (place);
+            CREATE TABLE seen (op text);
+            CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO seen VALUES (TG_OP); RETURN NULL; END $$;
+            CREATE TRIGGER see AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW EXECUTE FUNCTION see();
+            ALTER TABLE t ENABLE ALWAYS TRIGGER see
+            """);
+        const string seen = "SELECT string_agg(op || n, ' ' ORDER BY op) FROM (SELECT op, count(*) AS n FROM seen GROUP BY op) s";
+        await replica.SourceAsync("UPDATE t SET v = v + 1; UPDATE t SET place = place + 1000 WHERE id > 100");
+        await replica.SyncAsync();
+        Assert.Equal("UPDATE200", await replica.TargetScalarAsync<string>(seen));
+
+        // From the first collision on, in this and in later groups and sessions.
+        await replica.SourceAsync("BEGIN; UPDATE t SET place = place + 5000; UPDATE t SET place = place - 4999; COMMIT");
+        await replica.SyncAsync();
+        await replica.TargetAsync("TRUNCATE seen");
+        await replica.ReopenAsync(epoch: 2);
+        await replica.SourceAsync("UPDATE t SET v = v + 1 WHERE id <= 60");
+        await replica.SyncAsync();
+        Assert.Equal("DELETE60 INSERT60", await replica.TargetScalarAsync<string>(seen));
+        Assert.Single(replica.Events.Texts, static e => e.Contains("second unique constraint", StringComparison.Ordinal));
         await replica.AssertEqualAsync();
     }
 }

@@ -13,6 +13,7 @@ public sealed class DestinationServer : IAsyncLifetime
     public async Task InitializeAsync() => Server = await PostgresServer.StartAsync(new PostgresServerOptions
     {
         Name = "destination",
+        Version = Tests.Source.SourceServer.Version,
         Settings = new Dictionary<string, string> { ["max_replication_slots"] = "60", ["max_wal_senders"] = "60", ["autovacuum"] = "off" },
     });
 

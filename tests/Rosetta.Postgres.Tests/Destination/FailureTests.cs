@@ -1,5 +1,7 @@
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Wire;
 using Xunit;
 
 namespace Rosetta.Postgres.Tests.Destination;
@@ -43,6 +45,80 @@ public sealed class FailureTests(DestinationServer server)
         var stored = replica.Session.Tables[Bad];
         Assert.False(stored.Streams);
         Assert.Equal(stop.Value, stored.Stop);
+    }
+
+    [Theory]
+    [InlineData("ALTER TABLE bad ADD CHECK (part <> 'top secret')", true)]
+    [InlineData("CREATE UNIQUE INDEX ON bad ((part = 'top secret')) WHERE part = 'top secret'", true)]
+    [InlineData("ALTER TABLE bad ADD CHECK (part = 'p' OR part::int > 0)", true)]
+    [InlineData("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused: %', NEW; END $$; CREATE TRIGGER no BEFORE INSERT OR UPDATE ON bad FOR EACH ROW EXECUTE FUNCTION no(); ALTER TABLE bad ENABLE ALWAYS TRIGGER no", true)]
+    [InlineData("CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused: %', NEW USING ERRCODE = '53100', HINT = NEW.part; END $$; CREATE TRIGGER no BEFORE INSERT OR UPDATE ON bad FOR EACH ROW EXECUTE FUNCTION no(); ALTER TABLE bad ENABLE ALWAYS TRIGGER no", false)]
+    public async Task Should_log_no_value_of_a_row(string harm, bool isOfTable)
+    {
+        await using var replica = await server.ReplicaAsync(Tables);
+        await replica.StartAsync();
+        await replica.TargetAsync(harm);
+        await replica.SourceAsync("INSERT INTO bad VALUES (777, 'top secret', 1), (778, 'top secret', 2); UPDATE bad SET part = part || ' top secret' WHERE id < 3");
+        if (isOfTable)
+        {
+            var stop = Assert.Single((await replica.SyncWithStopsAsync()).Stops).Value;
+            Assert.Contains($"SQLSTATE {stop.SqlState}", stop.Describe(), StringComparison.Ordinal);
+            Assert.Contains("id=", stop.Describe(), StringComparison.Ordinal);
+        }
+        else
+        {
+            var e = await Assert.ThrowsAsync<PgServerException>(() => replica.SyncWithStopsAsync());
+            Assert.DoesNotContain("secret", e.ToString(), StringComparison.Ordinal);
+            Assert.Contains("secret", ErrorPolicy.ToFault(e).Reason, StringComparison.Ordinal);
+            Assert.DoesNotContain("secret", ErrorPolicy.ToFault(e).ForLog, StringComparison.Ordinal);
+        }
+
+        Assert.DoesNotContain(replica.Events.Texts, static t => t.Contains("secret", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Should_quote_no_value_of_a_row_when_a_copy_fails()
+    {
+        await using var replica = await server.ReplicaAsync("CREATE TABLE bad (id int PRIMARY KEY, part text); INSERT INTO bad VALUES (1, 'top secret')");
+        await replica.TargetAsync("CREATE TABLE bad (id int PRIMARY KEY, part text CHECK (part <> 'top secret'))");
+        var e = await Assert.ThrowsAsync<FaultException>(() => replica.StartAsync());
+        Assert.DoesNotContain("secret", e.ToString(), StringComparison.Ordinal);
+        Assert.Contains("23514", e.Message, StringComparison.Ordinal);
+        Assert.Contains("bad_part_check", e.Fault.Reason, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(100)]
+    public async Task Should_stop_a_table_when_an_update_without_all_values_finds_no_row(int missing)
+    {
+        await using var replica = await server.ReplicaAsync(
+            "CREATE TABLE bad (id int PRIMARY KEY, big text, v int); ALTER TABLE bad ALTER big SET STORAGE EXTERNAL; INSERT INTO bad SELECT i, repeat(i::text, 3000), 0 FROM generate_series(1001, 1200) i; CREATE TABLE good (id int PRIMARY KEY)");
+        await replica.StartAsync();
+        await replica.TargetAsync($"DELETE FROM bad WHERE id <= 1000 + {missing}");
+        await replica.SourceAsync($"UPDATE bad SET v = v + 1 WHERE id BETWEEN {(missing == 1 ? "1001 AND 1010" : "1001 AND 1150")}; INSERT INTO good VALUES (1)");
+        var stop = Assert.Single((await replica.SyncWithStopsAsync()).Stops).Value;
+        Assert.Equal(("id=1001", null), (stop.Key, stop.SqlState));
+        Assert.Contains("TOAST", stop.Reason, StringComparison.Ordinal);
+        await replica.AssertEqualAsync("good");
+        await replica.MendAsync(Bad, stop.Remedy);
+        await replica.SourceAsync("UPDATE bad SET v = v + 1");
+        await replica.SyncAsync();
+        await replica.AssertEqualAsync();
+    }
+
+    [Fact]
+    public async Task Should_repair_and_count_what_had_diverged()
+    {
+        await using var replica = await server.ReplicaAsync("CREATE TABLE bad (id int PRIMARY KEY, v int); INSERT INTO bad SELECT i, 0 FROM generate_series(1, 200) i");
+        await replica.StartAsync();
+        await replica.TargetAsync("DELETE FROM bad WHERE id <= 20; INSERT INTO bad VALUES (-1, 7)");
+        await replica.SourceAsync("UPDATE bad SET v = 1 WHERE id <= 10; DELETE FROM bad WHERE id BETWEEN 11 AND 20; UPDATE bad SET v = 2 WHERE id > 100");
+        Assert.Equal(20, (await replica.SyncAsync()).Rows[Bad].Divergences);
+        // Nothing is said of a row that only the destination has.
+        Assert.Equal(1, await replica.TargetScalarAsync<long>("SELECT count(*) FROM bad WHERE id = -1"));
+        await replica.TargetAsync("DELETE FROM bad WHERE id = -1");
+        await replica.AssertEqualAsync();
     }
 
     [Fact]

@@ -60,6 +60,72 @@ public sealed class PrivilegeTests(DestinationServer server)
         await replica.AssertEqualAsync("t");
     }
 
+    [Theory]
+    [InlineData("ALTER TABLE s.t OWNER TO postgres", "INSERT INTO t VALUES (1000, 1)", "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON")]
+    [InlineData("ALTER TABLE s.t OWNER TO postgres; GRANT INSERT, SELECT, UPDATE, DELETE ON s.t TO plain", "TRUNCATE t; INSERT INTO t VALUES (1000, 1)", "GRANT TRUNCATE ON")]
+    [InlineData("ALTER SCHEMA s OWNER TO postgres; REVOKE ALL ON SCHEMA s FROM plain", "INSERT INTO t VALUES (1000, 1)", "GRANT USAGE ON SCHEMA \"s\" TO \"plain\";")]
+    [InlineData("ALTER TABLE s.t OWNER TO postgres; GRANT ALL ON s.t TO plain", "ALTER TABLE t ADD w int; INSERT INTO t VALUES (1000, 1, 2)", "ALTER TABLE \"s\".\"t\" OWNER TO \"plain\";")]
+    public async Task Should_go_on_after_the_remedy_for_a_missing_right(string harm, string change, string remedy)
+    {
+        await using var replica = await AsPlainUserAsync("CREATE TABLE t (id int PRIMARY KEY, v int); INSERT INTO t SELECT i, i FROM generate_series(1, 100) i");
+        await GrantAsync(replica);
+        var t = new TableName("public", "t");
+        replica.Routes[t] = new Core.Destinations.TableRoute(t, new TableName("s", "t"), null);
+        await replica.StartAsync();
+        await replica.TargetAsync(harm);
+        await replica.SourceAsync(change);
+        var stop = Assert.Single((await replica.SyncWithStopsAsync()).Stops).Value;
+        Assert.Equal("42501", stop.SqlState);
+        Assert.StartsWith(remedy, stop.Remedy, StringComparison.Ordinal);
+        await replica.MendAsync(t, stop.Remedy);
+        await replica.SourceAsync("UPDATE t SET v = v + 1; INSERT INTO t VALUES (1001, 1)");
+        await replica.SyncAsync();
+        await replica.AssertEqualAsync();
+    }
+
+    [Theory]
+    [InlineData("CREATE SCHEMA s", "GRANT USAGE, CREATE ON SCHEMA \"s\" TO \"plain\"; Then")]
+    [InlineData("CREATE SCHEMA s; GRANT USAGE ON SCHEMA s TO plain; CREATE TABLE s.t (id int PRIMARY KEY)", "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON \"s\".\"t\" TO \"plain\"; Then")]
+    [InlineData("DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM plain', current_database()); END $$", "GRANT CREATE ON DATABASE")]
+    public async Task Should_copy_after_the_remedy_for_a_missing_right(string harm, string remedy)
+    {
+        await using var replica = await AsPlainUserAsync("CREATE TABLE first (id int)");
+        await GrantAsync(replica);
+        await replica.StartAsync();
+        await replica.TargetAsync(harm);
+        await replica.SourceAsync("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)");
+        using (await replica.ReadAsync())
+        {
+            var t = new TableName("public", "t");
+            replica.Routes[t] = new Core.Destinations.TableRoute(t, new TableName("s", "t"), null);
+            var e = await Assert.ThrowsAsync<FaultException>(() => replica.ResyncAsync(t));
+            Assert.Equal((ErrorClass.Table, "42501"), (e.Fault.Class, e.Fault.SqlState));
+            Assert.StartsWith(remedy, e.Fault.Remedy, StringComparison.Ordinal);
+            await replica.MendAsync(t, e.Fault.Remedy!);
+        }
+
+        await replica.AssertEqualAsync();
+    }
+
+    [Fact]
+    public async Task Should_share_a_destination_with_another_user_after_the_remedy()
+    {
+        await using var replica = await AsPlainUserAsync("CREATE TABLE t (id int PRIMARY KEY)");
+        await using (var other = await new Postgres.Destination.PostgresDestination(replica.Endpoint(replica.Target)).OpenAsync(
+            replica.Opening with { PipelineId = 4711, Generation = Guid.NewGuid() }, default))
+        {
+            var e = await Assert.ThrowsAsync<FaultException>(() => replica.StartAsync());
+            Assert.Equal(ErrorClass.Operator, e.Fault.Class);
+            await replica.TargetAsync(e.Fault.Remedy!);
+        }
+
+        await GrantAsync(replica);
+        await replica.StartAsync();
+        await replica.SourceAsync("INSERT INTO t VALUES (1)");
+        await replica.SyncAsync();
+        await replica.AssertEqualAsync();
+    }
+
     [Fact]
     public async Task Should_not_let_triggers_and_cascades_act_a_second_time_with_the_replica_role()
     {

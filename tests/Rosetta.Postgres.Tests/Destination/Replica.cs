@@ -107,6 +107,27 @@ public sealed class Replica : IAsyncDisposable
         return await Session.CopyTableAsync(copy, source, default);
     }
 
+    /// <summary>Runs the SQL that a stop's remedy begins with, as somebody who may, and copies the table again.</summary>
+    public async Task MendAsync(TableName table, string remedy)
+    {
+        var resync = remedy.IndexOf("POST /api/v1/pipelines/", StringComparison.Ordinal);
+        Assert.True(resync >= 0, remedy);
+        var sql = remedy[..resync].TrimEnd();
+        Assert.True(sql.Length == 0 || sql.EndsWith("; Then", StringComparison.Ordinal), remedy);
+        if (sql.Length > 0)
+            await TargetAsync(sql[..^"Then".Length]);
+        await ResyncAsync(table);
+        Events.Clear();
+    }
+
+    /// <summary>Copies a table again. What the source did before has been read.</summary>
+    public async Task ResyncAsync(TableName table)
+    {
+        var now = await _server.ScalarAsync<string>("SELECT pg_current_wal_insert_lsn()::text", Source);
+        var description = await Catalog.DescribeAsync(table, default);
+        await CopyAsync(new TableCopy(Routes[table], description!, Lsn.Parse(now!), true, CopyFormat.Binary, null));
+    }
+
     /// <summary>A later incarnation, or (same epoch) a new session of the same one.</summary>
     public async Task<IDestinationSession> ReopenAsync(long epoch)
     {

@@ -8,7 +8,7 @@ namespace Rosetta.Postgres.Tests.Replication;
 /// <summary>Each test has a server of its own, because it takes it away.</summary>
 public sealed class LostSourceTests
 {
-    static Task<PostgresServer> ServerAsync(string name) => PostgresServer.StartAsync(new PostgresServerOptions { Name = name });
+    static Task<PostgresServer> ServerAsync(string name) => PostgresServer.StartAsync(new PostgresServerOptions { Name = name, Version = Tests.Source.SourceServer.Version });
 
     [Fact]
     public async Task Should_report_a_crash_of_the_source_and_continue_after_its_recovery()

@@ -15,6 +15,7 @@ public sealed class ReplicationServer : IAsyncLifetime
     public async Task InitializeAsync() => Server = await PostgresServer.StartAsync(new PostgresServerOptions
     {
         Name = "replication",
+        Version = Tests.Source.SourceServer.Version,
         Ssl = true,
         Settings = new Dictionary<string, string> { ["max_prepared_transactions"] = "5", ["track_commit_timestamp"] = "on" },
     });

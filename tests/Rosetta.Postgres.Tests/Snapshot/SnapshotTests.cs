@@ -142,8 +142,8 @@ public sealed class SnapshotTests(SourceServer source)
         var worker = workers.Workers[0];
         var table = await worker.DescribeAsync(T, None);
         await source.Server.ExecuteAsync(change, name);
-        var refused = await Assert.ThrowsAsync<FaultException>(() => ReadAsync(worker.CopyOut(table!)));
-        Assert.Equal(ErrorClass.Transient, refused.Fault.Class);
+        var refused = await Assert.ThrowsAsync<TableRewrittenException>(() => ReadAsync(worker.CopyOut(table!)));
+        Assert.Equal((T, ErrorClass.Transient), (refused.Table, ErrorPolicy.Classify(refused)));
         Assert.False(worker.IsBroken);
         Assert.Equal("5\t\\N\n", await TextAsync(worker, "other"));
     }

@@ -116,6 +116,16 @@ public sealed class PreflightTests
             "Warning replica_identity public.deferred", "Error unlogged public.quick", "Error types public.strange", "Error types public.strange",
             "Warning types public.strange");
         await MendAsync(server, report.Findings);
+        // Whole rows are an identity, a dear one.
+        var again = await CheckAsync(server);
+        AssertFindings(again, "Warning types public.strange", "Warning replica_identity public.key;less");
+        Assert.Contains("whole table", again.Findings.Single(f => f.Check == PreflightChecks.ReplicaIdentity).Detail, StringComparison.Ordinal);
+        await MendAsync(server, again.Findings);
+        AssertFindings(await CheckAsync(server), "Warning types public.strange");
+        await server.ExecuteAsync("ALTER TABLE indexed REPLICA IDENTITY FULL");
+        var full = await CheckAsync(server);
+        AssertFindings(full, "Warning types public.strange", "Warning replica_identity public.indexed");
+        await MendAsync(server, full.Findings);
         AssertFindings(await CheckAsync(server), "Warning types public.strange");
         Assert.Equal("i", (await server.ScalarAsync<char>("SELECT relreplident FROM pg_class WHERE relname = 'indexed'")).ToString());
         AssertFindings(await CheckAsync(server, request: Request with { Tables = [new TableName("public", "indexed")] }));
@@ -135,9 +145,11 @@ public sealed class PreflightTests
             report, "Warning publication", "Error column_list public.a", "Error row_filter public.b", "Warning replica_identity public.c", "Error publication public.d");
         await MendAsync(server, report.Findings);
         var after = await CheckAsync(server, request: Request with { Tables = all });
-        AssertFindings(after);
+        AssertFindings(after, "Warning replica_identity public.c");
         Assert.Contains(after.Findings, f => f is { Check: PreflightChecks.RowFilter, Severity: FindingSeverity.Info });
-        AssertFindings(await CheckAsync(server, request: Request with { UsesOwnPublication = true }));
+        AssertFindings(await CheckAsync(server, request: Request with { UsesOwnPublication = true }), "Warning replica_identity public.c");
+        await MendAsync(server, after.Findings);
+        AssertFindings(await CheckAsync(server, request: Request with { Tables = all }));
     }
 
     [Fact]
@@ -148,7 +160,7 @@ public sealed class PreflightTests
         var report = await CheckAsync(server);
         AssertFindings(report, "Warning publication", "Warning replica_identity public.b");
         await MendAsync(server, report.Findings);
-        AssertFindings(await CheckAsync(server));
+        AssertFindings(await CheckAsync(server), "Warning replica_identity public.b");
     }
 
     [Fact]

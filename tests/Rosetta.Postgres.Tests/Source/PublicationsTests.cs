@@ -50,6 +50,31 @@ public sealed class PublicationsTests(SourceServer source)
         Assert.Equal(made.Facts.ToJson(), PublicationFacts.FromJson(again.Facts.ToJson()).ToJson());
     }
 
+    [Theory]
+    [InlineData("ALTER TABLE \"Sch;ema\".t OWNER TO \"Publ;isher\"", "GRANT USAGE ON SCHEMA \"Sch;ema\" TO \"Publ;isher\";")]
+    [InlineData("GRANT USAGE ON SCHEMA \"Sch;ema\" TO \"Publ;isher\"; ALTER TABLE \"Sch;ema\".t OWNER TO app", "GRANT SELECT ON \"Sch;ema\".\"t\" TO \"Publ;isher\";\nGRANT \"app\" TO \"Publ;isher\";")]
+    [InlineData("SELECT 1", "GRANT USAGE ON SCHEMA \"Sch;ema\" TO \"Publ;isher\";\nGRANT SELECT ON \"Sch;ema\".\"t\" TO \"Publ;isher\";\nALTER TABLE \"Sch;ema\".\"t\" OWNER TO \"Publ;isher\";")]
+    public async Task Should_publish_a_table_after_the_remedy_for_missing_rights(string rights, string remedy)
+    {
+        var name = await source.CreateDatabaseAsync("""
+            CREATE SCHEMA "Sch;ema"; CREATE TABLE "Sch;ema".t (id int PRIMARY KEY);
+            DO $$ BEGIN
+              IF to_regrole('app') IS NULL THEN CREATE ROLE app; CREATE ROLE "Publ;isher" LOGIN; END IF;
+              EXECUTE format('GRANT CREATE ON DATABASE %I TO "Publ;isher"', current_database());
+              REVOKE app FROM "Publ;isher";
+            END $$;
+            """ + rights);
+        var table = new TableName("Sch;ema", "t");
+        await using var database = source.Database(name, "Publ;isher");
+        var publications = new Publications(database, PublicationName, Installation);
+        var first = await publications.EnsureAsync(1, null, [table], None);
+        Assert.Equal((table, remedy), (Assert.Single(first.Failed).Table, first.Failed[0].FixSql));
+        await source.Server.ExecuteAsync(remedy, name);
+        var second = await publications.EnsureAsync(1, first.Facts, [table], None);
+        Assert.Empty(second.Failed);
+        Assert.Equal([table], second.Added);
+    }
+
     [Fact]
     public async Task Should_follow_the_wanted_tables_and_their_identity()
     {

@@ -21,6 +21,7 @@ public sealed class WireServer : IAsyncLifetime
     {
         Server = await PostgresServer.StartAsync(new PostgresServerOptions
         {
+            Version = Tests.Source.SourceServer.Version,
             Name = "wire",
             Ssl = true,
             Settings = new Dictionary<string, string> { ["listen_addresses"] = "127.0.0.1,127.0.0.2" },

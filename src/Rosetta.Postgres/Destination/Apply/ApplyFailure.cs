@@ -8,8 +8,12 @@ namespace Rosetta.Postgres.Destination.Apply;
 /// A failure that is one table's. With <see cref="At"/> the guilty change is known; without, the table's changes are applied again in source
 /// order to find it, unless <see cref="IsFinal"/> says that this would tell nothing.
 /// </summary>
-sealed class ApplyFailure(TablePlan plan, string reason, Exception? cause = null) : Exception(reason, cause)
+/// <param name="reason">For the operator; may hold the server's words, so the message, which gets logged, does not have it.</param>
+sealed class ApplyFailure(TablePlan plan, string reason, Exception? cause = null)
+    : Exception($"Table {plan.Source} cannot be applied to: {cause?.Message ?? reason}", cause)
 {
+    public string Reason { get; } = reason;
+
     public TablePlan Plan { get; } = plan;
 
     public Position? At { get; init; }

@@ -9,14 +9,19 @@ namespace Rosetta.Postgres.Destination.Apply;
 /// </summary>
 sealed class ApplyMemory
 {
+    /// <summary>
+    /// Tables in which an update of many rows met a second unique constraint on its way: their rows are deleted and made anew from then on.
+    /// Kept: where values move between rows once they do so again.
+    /// </summary>
+    public HashSet<TableName> Replacing { get; } = [];
+
     /// <summary>Tables whose guilty change is searched.</summary>
     public HashSet<TableName> Careful { get; } = [];
 
     /// <summary>Tables that stop in the next transaction that commits.</summary>
     public Dictionary<TableName, (TableName Target, TableStop Stop)> Stopping { get; } = [];
 
-    public bool IsEmpty => Careful.Count == 0 && Stopping.Count == 0;
-
+    /// <summary>The group is through.</summary>
     public void Clear()
     {
         Careful.Clear();

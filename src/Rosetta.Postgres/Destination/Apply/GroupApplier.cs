@@ -161,6 +161,8 @@ sealed class GroupApplier : IDisposable
         if (_counted.Add(plan))
             plan.Counts = default;
         plan.IsTouched = true;
+        if (_memory.Replacing.Contains(plan.Source))
+            plan.AvoidUpdates();
         plan.OnlyInserts = !_changed.Contains(plan.Relation.Id);
         plan.ExactForRun = _memory.Careful.Contains(plan.Source);
         _touched.Add(plan);
@@ -192,7 +194,7 @@ sealed class GroupApplier : IDisposable
         // The rows of the old shape come before the change of shape.
         if (_book.Before(relation) is { IsTouched: true })
             await FlushAsync(_cursor.Place, cancellationToken);
-        await _planner.MakeAsync(relation, cancellationToken);
+        await _planner.MakeAsync(relation, _cursor.At, cancellationToken);
         // The change itself is still to be taken.
         _cursor.Place = Before(_cursor.Place);
         if (_touched.Count == 0)
@@ -267,7 +269,7 @@ sealed class GroupApplier : IDisposable
             var change = _cursor.Current;
             var relation = _cursor.CurrentBatch.Relations[change.Relation];
             if ((_plans[_cursor.Batch][change.Relation] ??= _book.Find(relation)) is not { } plan)
-                plan = _plans[_cursor.Batch][change.Relation] = await _planner.MakeAsync(relation, cancellationToken);
+                plan = _plans[_cursor.Batch][change.Relation] = await _planner.MakeAsync(relation, _cursor.At, cancellationToken);
             if (!plan.IsSkipped && _cursor.Transaction.CommitLsn >= plan.Since && !plans.Contains(plan))
             {
                 if (_counted.Add(plan))

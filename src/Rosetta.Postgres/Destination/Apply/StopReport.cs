@@ -5,6 +5,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Plans;
+using Rosetta.Postgres.Destination.Targets;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination.Apply;
@@ -18,23 +19,26 @@ static class StopReport
     {
         var error = failure.InnerException as PgServerException;
         var key = failure.Row.Length > 0 ? await KeyTextAsync(connection, context, failure.Plan, failure.Row, cancellationToken) : null;
-        var reason = error?.Error.ConstraintName is { } constraint && !failure.Message.Contains(constraint, StringComparison.Ordinal)
-            ? $"{failure.Message} (constraint {constraint})"
-            : failure.Message;
-        return new TableStop(failure.At ?? fallback, key, error?.SqlState, reason, failure.Remedy ?? Remedy(context, failure.Plan, error));
+        var reason = error?.Error.ConstraintName is { } constraint && !failure.Reason.Contains(constraint, StringComparison.Ordinal)
+            ? $"{failure.Reason} (constraint {constraint})"
+            : failure.Reason;
+        return new TableStop(failure.At ?? fallback, key, error?.SqlState, reason, failure.Remedy ?? await RemedyAsync(connection, context, failure.Plan, error, cancellationToken));
     }
 
-    static string Remedy(ApplyContext context, TablePlan plan, PgServerException? error)
+    static async ValueTask<string> RemedyAsync(
+        PgConnection connection, ApplyContext context, TablePlan plan, PgServerException? error, CancellationToken cancellationToken)
     {
         var target = plan.Target.Name.ToSql();
         var first = error is null
             ? null
             : error.SqlState switch
             {
-                "42501" => $"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {target} TO {SqlIdentifier.Quote(context.Connection.Endpoint.User)};",
+                "42501" when !connection.IsBroken => await MissingRights.SqlAsync(connection, plan.Target.Name, cancellationToken),
+                "22P02" when plan.WatchesText => $"A label of an enum is missing at the destination: let {SqlIdentifier.Quote(connection.Endpoint.User)} own that type there (ALTER TYPE ... OWNER TO ...), or add the label.",
                 "42P01" => $"The table {target} is missing at the destination; the copy makes it.",
                 "23503" => $"The row a foreign key of {target} refers to is missing: replicate that table too, or drop the constraint.",
                 "23505" or "23P01" => $"Another row of {target} has the same unique value: remove it, or drop the constraint.",
+                "23502" when error.Error.ColumnName is { } column => $"ALTER TABLE {target} ALTER COLUMN {SqlIdentifier.Quote(column)} DROP NOT NULL;",
                 "23502" or "23514" => $"A constraint of {target} forbids what the source allows: drop or change it.",
                 _ when ErrorPolicy.Classify(error.SqlState) == ErrorClass.Data => $"Mend what refuses the row at {target}.",
                 _ => null,

@@ -34,6 +34,8 @@ sealed record CopyTarget(TargetTable Table, IReadOnlyDictionary<string, string> 
             // With the key before the rows: cheaper than after them for rows in the order of their key, and never much dearer.
             if (TableMaker.PrimaryKeySql(name, copy.Table, columns) is { } key)
                 await connection.QueryAsync(key, cancellationToken);
+            if (TableMaker.IdentityIndexSql(name, copy.Table, columns) is { } index)
+                await connection.QueryAsync(index, cancellationToken);
             table = await TargetCatalog.ReadAsync(connection, name, cancellationToken)
                 ?? throw new InvalidOperationException($"Table {name} is not there after it was created.");
         }

@@ -9,7 +9,7 @@ using Rosetta.Postgres.Wire;
 namespace Rosetta.Postgres.Destination.Copies;
 
 /// <summary>Copies one table: target, rows, since and state in one transaction, which ends with the fence. What COPY TO sent goes in as it is.</summary>
-sealed class TableCopier(PgConnection connection, PositionRow row)
+sealed class TableCopier(PgConnection connection, PositionRow row, TableClaims claims)
 {
     const long ProgressBytes = 4 << 20;
 
@@ -18,6 +18,7 @@ sealed class TableCopier(PgConnection connection, PositionRow row)
         await CopyTarget.PrepareAsync(connection, copy, cancellationToken);
         await connection.QueryAsync("BEGIN", cancellationToken);
         Failpoint.Hit(FailpointNames.CopyBegun);
+        await claims.TakeAsync(connection, copy.Route, cancellationToken);
         var target = await CopyTarget.MakeAsync(connection, copy, source.ColumnNames, mayHaveRows: false, cancellationToken);
         var outcome = await LoadAsync(copy, target, source, cancellationToken);
         await connection.QueryAsync(
@@ -51,7 +52,7 @@ sealed class TableCopier(PgConnection connection, PositionRow row)
             if (bytes - reported < ProgressBytes)
                 continue;
             reported = bytes;
-            copy.Progress?.Report(new CopyProgress(EstimatedRows(copy, bytes), bytes));
+            copy.Progress?.Report(new CopyProgress(source.Rows ?? EstimatedRows(copy, bytes), bytes));
         }
 
         var rows = (await into.CompleteAsync(cancellationToken)).RowCount;
@@ -65,7 +66,7 @@ sealed class TableCopier(PgConnection connection, PositionRow row)
         return new CopyOutcome(rows, bytes);
     }
 
-    // The server tells the number of rows at the end only; until then it is as good as the source's statistics.
+    // The destination tells the number of rows at the end only. A source that does not count them is as good as its statistics.
     static long EstimatedRows(TableCopy copy, long bytes) =>
         copy.Table is { EstimatedBytes: > 0, EstimatedRows: > 0 }
             ? (long)Math.Min(copy.Table.EstimatedRows, (double)bytes / copy.Table.EstimatedBytes * copy.Table.EstimatedRows)
@@ -78,20 +79,22 @@ sealed class TableCopier(PgConnection connection, PositionRow row)
     }
 
     /// <summary>What a failure of a copy means to whoever asked for it: a table's own error becomes a fault with a remedy.</summary>
-    public static Exception Translate(PgServerException error, TableCopy copy, long pipelineId)
+    /// <param name="rights">SQL that grants what is missing, where that is the reason.</param>
+    public static Exception Translate(PgServerException error, TableCopy copy, long pipelineId, string? rights)
     {
         var kind = ErrorPolicy.Classify(error.SqlState);
         if (error.IsFatal || kind is not (ErrorClass.Data or ErrorClass.Table))
             return error;
         var target = copy.Route.Target.ToSql();
-        var first = error.SqlState switch
-        {
-            "42501" => $"Grant what is missing at the destination: to make tables CREATE on schema {SqlIdentifier.Quote(copy.Route.Target.Schema)}, to fill {target} its INSERT, SELECT, UPDATE, DELETE and TRUNCATE.",
-            _ => $"Mend {target} at the destination.",
-        };
+        var first = rights ?? (error is { SqlState: "23502", Error.ColumnName: { } column }
+            ? $"ALTER TABLE {target} ALTER COLUMN {SqlIdentifier.Quote(column)} DROP NOT NULL;"
+            : $"Mend {target} at the destination.");
         return new FaultException(
             new Fault(
-                ErrorClass.Table, $"Copying {copy.Route.Source} to {copy.Route.Target} failed: {error.Error.Text}", ResyncRemedy.For(pipelineId, copy.Route.Source, first), error.SqlState),
+                ErrorClass.Table, $"Copying {copy.Route.Source} to {copy.Route.Target} failed: {error.Error.Text}", ResyncRemedy.For(pipelineId, copy.Route.Source, first), error.SqlState)
+            {
+                ForLog = $"Copying {copy.Route.Source} to {copy.Route.Target} failed: {error.Message}",
+            },
             error);
     }
 }

@@ -18,10 +18,23 @@ static class TableMaker
 
     public static string AddSql(TableName target, ColumnDescription column) => $"ALTER TABLE {target.ToSql()} ADD COLUMN {Definition(column)}";
 
-    /// <summary>Null for a table without a primary key, or when not all of its columns are wanted.</summary>
-    public static string? PrimaryKeySql(TableName target, TableDescription table, IReadOnlyList<ColumnDescription> columns) =>
-        table.PrimaryKey.Count > 0 && table.PrimaryKey.All(k => columns.Any(c => c.Name == k))
-            ? $"ALTER TABLE {target.ToSql()} ADD PRIMARY KEY ({string.Join(", ", table.PrimaryKey.Select(SqlIdentifier.Quote))})"
+    /// <summary>
+    /// The primary key, or the columns of the index that identifies rows at the source (REPLICA IDENTITY USING INDEX: unique, NOT NULL), as changes find
+    /// their rows by it. Null for a table without either, or when not all of the columns are wanted.
+    /// </summary>
+    public static string? PrimaryKeySql(TableName target, TableDescription table, IReadOnlyList<ColumnDescription> columns)
+    {
+        var key = table.PrimaryKey.Count > 0 || table.IdentityIsGenerated ? table.PrimaryKey : table.IdentityColumns;
+        return key.Count > 0 && key.All(k => columns.Any(c => c.Name == k))
+            ? $"ALTER TABLE {target.ToSql()} ADD PRIMARY KEY ({string.Join(", ", key.Select(SqlIdentifier.Quote))})"
+            : null;
+    }
+
+    /// <summary>An index for a table whose rows are identified by another index than its primary key; null otherwise.</summary>
+    public static string? IdentityIndexSql(TableName target, TableDescription table, IReadOnlyList<ColumnDescription> columns) =>
+        table is { ReplicaIdentity: 'i', IdentityIsGenerated: false, PrimaryKey.Count: > 0, IdentityColumns.Count: > 0 }
+        && !table.PrimaryKey.All(table.IdentityColumns.Contains) && table.IdentityColumns.All(k => columns.Any(c => c.Name == k))
+            ? $"CREATE UNIQUE INDEX ON {target.ToSql()} ({string.Join(", ", table.IdentityColumns.Select(SqlIdentifier.Quote))})"
             : null;
 
     static string Definition(ColumnDescription column)

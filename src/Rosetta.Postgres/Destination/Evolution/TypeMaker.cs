@@ -52,8 +52,19 @@ static class TypeMaker
         {
             await connection.QueryAsync("ROLLBACK", cancellationToken);
             throw new FaultException(
-                new Fault(ErrorClass.Table, $"The type {type.ToSql()} cannot be made at the destination ({e.Error.Text}).", $"At the destination: {type.CreateSql};", e.SqlState), e);
+                new Fault(ErrorClass.Table, $"The type {type.ToSql()} cannot be made at the destination ({e.Error.Text}).", $"{Prepare(connection, type)}{type.CreateSql};", e.SqlState)
+                {
+                    ForLog = $"The type {type.ToSql()} cannot be made at the destination ({e.Message}).",
+                },
+                e);
         }
+    }
+
+    // For whoever may: we have to be able to name the type afterwards.
+    static string Prepare(PgConnection connection, TypeDefinition type)
+    {
+        var schema = SqlIdentifier.Quote(type.Schema);
+        return $"CREATE SCHEMA IF NOT EXISTS {schema}; GRANT USAGE ON SCHEMA {schema} TO {SqlIdentifier.Quote(connection.Endpoint.User)}; ";
     }
 
     static async ValueTask AddLabelsAsync(PgConnection connection, TypeDefinition type, CancellationToken cancellationToken)
@@ -69,7 +80,22 @@ static class TypeMaker
             var place = i > 0
                 ? $"AFTER {SqlIdentifier.Literal(type.Labels[i - 1])}"
                 : type.Labels.Skip(1).FirstOrDefault(labels.Contains) is { } next ? $"BEFORE {SqlIdentifier.Literal(next)}" : "";
-            await connection.QueryAsync($"ALTER TYPE {type.ToSql()} ADD VALUE IF NOT EXISTS {SqlIdentifier.Literal(type.Labels[i])} {place}", cancellationToken);
+            var sql = $"ALTER TYPE {type.ToSql()} ADD VALUE IF NOT EXISTS {SqlIdentifier.Literal(type.Labels[i])} {place}".TrimEnd();
+            try
+            {
+                await connection.QueryAsync(sql, cancellationToken);
+            }
+            catch (PgServerException e) when (e.SqlState == "42501")
+            {
+                throw new FaultException(
+                    new Fault(
+                        ErrorClass.Table, $"The label {type.Labels[i]} of the enum {type.ToSql()} cannot be added at the destination ({e.Error.Text}).",
+                        $"ALTER TYPE {type.ToSql()} OWNER TO {SqlIdentifier.Quote(connection.Endpoint.User)};", e.SqlState)
+                    {
+                        ForLog = $"A label of the enum {type.ToSql()} cannot be added at the destination ({e.Message}).",
+                    },
+                    e);
+            }
         }
     }
 

@@ -39,6 +39,9 @@ sealed class PositionRow
             SELECT (SELECT ctid FROM moved)::text, 1 / (SELECT count(*) FROM moved)
             """);
         _holdSql = $"SELECT FROM rosetta.position WHERE {own} FOR SHARE";
+        RaiseOthersSql = string.Create(
+            CultureInfo.InvariantCulture,
+            $"UPDATE rosetta.position SET epoch = {_epoch} WHERE installation = '{opening.Installation}' AND pipeline_id = {opening.PipelineId} AND generation <> '{opening.Generation}' AND epoch < {_epoch}");
         TakeSql =
             $"""
             INSERT INTO rosetta.position AS p (installation, pipeline_id, generation, epoch, position) VALUES ({KeyValuesSql}, {_epoch}, '{opening.StartPosition}')
@@ -46,6 +49,12 @@ sealed class PositionRow
             RETURNING position, ctid
             """;
     }
+
+    /// <summary>
+    /// Raises the epoch of the pipeline's other rows here: earlier generations, which nobody continues, and other attachments, which this incarnation
+    /// takes over as well. Whoever still works under them is shut out.
+    /// </summary>
+    public string RaiseOthersSql { get; }
 
     /// <summary>A condition on the columns that name us.</summary>
     public string KeySql { get; }

@@ -27,15 +27,39 @@ static class RosettaSchema
             stop_commit pg_lsn, stop_ordinal bigint, stop_key text, stop_sqlstate text, stop_reason text, stop_remedy text,
             updated_at timestamptz NOT NULL DEFAULT now(),
             PRIMARY KEY (installation, pipeline_id, generation, source_schema, source_table));
+        CREATE TABLE IF NOT EXISTS rosetta.claims (
+            target_schema text NOT NULL, target_table text NOT NULL, installation uuid NOT NULL, pipeline_id bigint NOT NULL, destination_id bigint NOT NULL,
+            generation uuid NOT NULL, source_schema text NOT NULL, source_table text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (target_schema, target_table));
         COMMIT
         """;
 
-    /// <exception cref="FaultException">We may not create it; the remedy says what to grant.</exception>
+    // By the catalog, as names cannot be looked up in a schema that we may not use.
+    const string LookSql =
+        """
+        SELECT n.oid IS NOT NULL,
+               (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims')) = 3,
+               coalesce(has_schema_privilege(n.oid, 'USAGE'), false)
+                 AND (SELECT coalesce(bool_and(has_table_privilege(c.oid, p)), true) FROM pg_catalog.pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
+                       WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims'))
+          FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = 'rosetta'
+        """;
+
+    /// <exception cref="FaultException">We may not create it or write to it; the remedy says what to grant.</exception>
     public static async ValueTask EnsureAsync(PgConnection connection, CancellationToken cancellationToken)
     {
-        var found = await connection.QueryAsync(
-            "SELECT to_regclass('rosetta.position') IS NOT NULL AND to_regclass('rosetta.tables') IS NOT NULL", cancellationToken);
-        if (found.Text(0, 0) == "t")
+        var found = await connection.QueryAsync(LookSql, cancellationToken);
+        var (exists, isWhole, mayWrite) = (found.Text(0, 0) == "t", found.Text(0, 1) == "t", found.Text(0, 2) == "t");
+        var user = SqlIdentifier.Quote(connection.Endpoint.User);
+        if (exists && !mayWrite)
+        {
+            throw new FaultException(new Fault(
+                ErrorClass.Operator,
+                $"User {connection.Endpoint.User} may not write to the schema rosetta of database {connection.Endpoint.Database}, where positions are kept and which another user has made.",
+                $"GRANT USAGE ON SCHEMA rosetta TO {user}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA rosetta TO {user};", "42501"));
+        }
+
+        if (isWhole)
             return;
         try
         {
@@ -44,12 +68,11 @@ static class RosettaSchema
         catch (PgServerException e) when (e.SqlState == "42501")
         {
             await connection.QueryAsync("ROLLBACK", cancellationToken);
-            var endpoint = connection.Endpoint;
             throw new FaultException(
                 new Fault(
                     ErrorClass.Operator,
-                    $"User {endpoint.User} may not create the schema rosetta in database {endpoint.Database}, where positions are kept ({e.Error.Text}).",
-                    $"GRANT CREATE ON DATABASE {SqlIdentifier.Quote(endpoint.Database)} TO {SqlIdentifier.Quote(endpoint.User)};",
+                    $"User {connection.Endpoint.User} may not create the schema rosetta, or its tables, in database {connection.Endpoint.Database}, where positions are kept ({e.Error.Text}).",
+                    exists ? $"GRANT USAGE, CREATE ON SCHEMA rosetta TO {user};" : $"GRANT CREATE ON DATABASE {SqlIdentifier.Quote(connection.Endpoint.Database)} TO {user};",
                     e.SqlState),
                 e);
         }

@@ -31,6 +31,7 @@ static partial class TakeOver
         var taken = await connection.QueryAsync(row.TakeSql, cancellationToken);
         if (taken.Rows.Count == 0)
             throw new FencedException(connection.Endpoint.ToString(), opening.Epoch);
+        await connection.QueryAsync(row.RaiseOthersSql, cancellationToken);
         await EndOlderAsync(connection, opening, logger, cancellationToken);
         row.Ctid = taken.RequiredText(0, 1);
         return Lsn.Parse(taken.RequiredText(0, 0));

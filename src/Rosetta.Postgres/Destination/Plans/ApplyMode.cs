@@ -11,7 +11,7 @@ enum ApplyMode : byte
 
     /// <summary>
     /// Folded per key, but touched rows are deleted and inserted anew: with a second unique constraint an UPDATE of many rows may collide on the
-    /// way to a state that is valid.
+    /// way to a state that is valid. Taken once a table has shown that it does; most never move such values between rows.
     /// </summary>
     FoldReplace,
 
@@ -25,17 +25,12 @@ static class ApplyModes
     /// <param name="hasKey">The table has a key by which its rows are found.</param>
     /// <param name="keyIsPrimary">That key is the destination's primary key.</param>
     /// <param name="replicaRole">The session runs with session_replication_role = replica.</param>
-    public static ApplyMode Choose(TargetTable target, bool hasKey, bool keyIsPrimary, bool replicaRole, bool boundIsWhole)
+    public static ApplyMode Choose(TargetTable target, bool hasKey, bool keyIsPrimary, bool replicaRole)
     {
         // Rows that are only inserted go by COPY in every mode; what makes a difference are updates and deletes.
         if (!hasKey || !keyIsPrimary)
             return ApplyMode.Exact;
-        if (!replicaRole && (target.HasUserTriggers || target.HasForeignKeys || target.ReferencedBy.Count > 0))
-            return ApplyMode.Exact;
-        if (!target.HasOtherUnique)
-            return ApplyMode.Fold;
-        // A row that is deleted and inserted loses what only the destination knows of it.
-        return boundIsWhole ? ApplyMode.FoldReplace : ApplyMode.Exact;
+        return !replicaRole && (target.HasUserTriggers || target.HasForeignKeys || target.ReferencedBy.Count > 0) ? ApplyMode.Exact : ApplyMode.Fold;
     }
 
     /// <summary>

@@ -1,6 +1,7 @@
 using Rosetta.Core.Changes;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Apply;
 using Rosetta.Postgres.Destination.Evolution;
@@ -15,9 +16,13 @@ namespace Rosetta.Postgres.Destination.Plans;
 /// </summary>
 sealed class Planner(ApplyContext context, PlanBook book)
 {
+    Position _at;
+
+    /// <param name="at">Its first change.</param>
     /// <exception cref="ApplyFailure">The table cannot go on; final.</exception>
-    public async ValueTask<TablePlan> MakeAsync(Relation relation, CancellationToken cancellationToken)
+    public async ValueTask<TablePlan> MakeAsync(Relation relation, Position at, CancellationToken cancellationToken)
     {
+        _at = at;
         var source = new TableName(relation.Schema, relation.Name);
         if (book.RenamedFrom(relation) is { } old)
             throw Refuse(TablePlan.Skipped(relation, old, context.Rows), $"Table {old} was renamed to {source} at the source.", $"Replicate {source} instead, or rename it back.");
@@ -30,14 +35,12 @@ sealed class Planner(ApplyContext context, PlanBook book)
 
         await context.Line.DrainAsync(cancellationToken);
         var before = book.Before(relation);
-        TablePlan Failing() => before ?? TablePlan.Skipped(relation, source, context.Rows);
+        TablePlan Failing() => before ?? TablePlan.Skipped(relation, source, context.Rows, route!.Target);
         if (stored!.SourceOid is var oid and not 0 && oid != relation.Id)
             throw Refuse(Failing(), $"Table {source} was dropped and made anew at the source (or another one got its name); what it lost by that is not in the stream.", null);
         if (before is { Target.Oid: > 0 } && Retyped(before.Relation, relation) is { } retyped)
         {
-            throw Refuse(
-                Failing(), $"Column {retyped} changed its type at the source.",
-                $"ALTER TABLE {route!.Target.ToSql()} ALTER COLUMN {SqlIdentifier.Quote(retyped)} TYPE ... to the same type.");
+            throw Refuse(Failing(), $"Column {retyped} changed its type at the source.", await RetypeSqlAsync(source, route!.Target, retyped, cancellationToken));
         }
 
         var target = await TargetCatalog.ReadAsync(context.Connection, route!.Target, cancellationToken)
@@ -63,10 +66,16 @@ sealed class Planner(ApplyContext context, PlanBook book)
         }
 
         if (binding.Misfit is { } misfit)
-            throw Refuse(Failing(), misfit.Reason, misfit.Remedy);
+        {
+            var mend = misfit.Column is { } column ? await RetypeSqlAsync(source, route.Target, column, cancellationToken) : misfit.Remedy;
+            throw Refuse(Failing(), misfit.Reason, mend);
+        }
+
         if (binding.Missing.Count > 0)
             throw Refuse(Failing(), $"Column {binding.Missing[0].Name} is missing at the destination.", null);
 
+        if (binding.Computed.Count > 0)
+            await RefuseComputedAsync(binding.Computed, source, route.Target, Failing, cancellationToken);
         var names = relation.Columns.Select(c => c.Name).Where(n => route.Columns?.Contains(n) ?? true).ToList();
         if (stored.Columns is null || names.Except(stored.Columns).Any())
         {
@@ -85,6 +94,7 @@ sealed class Planner(ApplyContext context, PlanBook book)
     ApplyFailure Refuse(TablePlan plan, string reason, string? first) => new(plan, reason)
     {
         IsFinal = true,
+        At = _at,
         Remedy = ResyncRemedy.For(context.Opening.PipelineId, plan.Source, first),
     };
 
@@ -101,8 +111,8 @@ sealed class Planner(ApplyContext context, PlanBook book)
     }
 
     /// <summary>
-    /// A column that the table was made of and that the relation lacks was dropped or renamed. Unless the source still has it: then a column
-    /// list of the publication keeps it out.
+    /// A column that the table was made of and that the relation lacks was dropped, renamed or replaced by a generated one. Unless the source still
+    /// has it: then a column list of the publication keeps it out.
     /// </summary>
     async ValueTask RefuseDroppedAsync(
         Relation relation, TableName source, TableRoute route, StoredTable stored, Func<TablePlan> failing, CancellationToken cancellationToken)
@@ -111,13 +121,45 @@ sealed class Planner(ApplyContext context, PlanBook book)
         if (gone.Count == 0)
             return;
         var now = await context.Opening.Source.DescribeAsync(source, cancellationToken);
-        gone = gone.Where(c => now is null || now.Columns.All(n => n.Name != c)).ToList();
+        gone = gone.Where(c => now is null || now.Columns.All(n => n.Name != c || n.Generated is not null)).ToList();
         if (gone.Count == 0)
             return;
         var list = string.Join(", ", gone);
+        var isGenerated = now is not null && gone.TrueForAll(c => now.Columns.Any(n => n.Name == c));
         throw Refuse(
-            failing(), $"Column {list} was dropped or renamed at the source.",
-            $"{string.Join(" ", gone.Select(c => $"ALTER TABLE {route.Target.ToSql()} DROP COLUMN {SqlIdentifier.Quote(c)};"))} (or RENAME it.)");
+            failing(), isGenerated ? $"Column {list} became a generated column at the source." : $"Column {list} was dropped or renamed at the source.",
+            string.Join(" ", gone.Select(c => $"ALTER TABLE {route.Target.ToSql()} DROP COLUMN {SqlIdentifier.Quote(c)};")));
+    }
+
+    /// <summary>What the destination computes must be computed at the source too: a column that has become an ordinary one there has values of its own.</summary>
+    async ValueTask RefuseComputedAsync(
+        IReadOnlyList<string> computed, TableName source, TableName target, Func<TablePlan> failing, CancellationToken cancellationToken)
+    {
+        var now = await context.Opening.Source.DescribeAsync(source, cancellationToken);
+        if (now?.Columns.FirstOrDefault(c => c.Generated is null && computed.Contains(c.Name)) is { } ordinary)
+        {
+            throw Refuse(
+                failing(), $"Column {ordinary.Name} is generated at the destination and an ordinary column at the source.",
+                $"ALTER TABLE {target.ToSql()} ALTER COLUMN {SqlIdentifier.Quote(ordinary.Name)} DROP EXPRESSION;");
+        }
+    }
+
+    /// <summary>The statement that gives a column the type it has at the source now; null when it has none there.</summary>
+    async ValueTask<string?> RetypeSqlAsync(TableName source, TableName target, string column, CancellationToken cancellationToken)
+    {
+        var now = (await context.Opening.Source.DescribeAsync(source, cancellationToken))?.Columns.FirstOrDefault(c => c.Name == column);
+        if (now is null || await TargetCatalog.ReadAsync(context.Connection, target, cancellationToken) is not { } there || there.Find(column) is not { } old)
+            return null;
+        var name = SqlIdentifier.Quote(column);
+        var casts = await context.Connection.QueryAsync(
+            string.Create(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $"SELECT {old.TypeOid} = {now.TypeOid} OR EXISTS (SELECT FROM pg_catalog.pg_cast WHERE castsource = {old.TypeOid} AND casttarget = {now.TypeOid} AND castcontext IN ('i', 'a'))"),
+            cancellationToken);
+        // The copy that follows brings the values, and makes a column that is missing; what cannot be cast need not survive, unless the key would go with it.
+        return casts.Text(0, 0) == "t" || there.PrimaryKey.Contains(column)
+            ? $"ALTER TABLE {target.ToSql()} ALTER COLUMN {name} DROP DEFAULT, ALTER COLUMN {name} TYPE {now.TypeSql} USING {name}::{now.TypeSql};"
+            : $"ALTER TABLE {target.ToSql()} DROP COLUMN {name};";
     }
 
     async ValueTask FollowAddedAsync(

@@ -66,7 +66,17 @@ sealed class TablePlan : IDisposable
     /// </summary>
     public bool NeedsOriginRole { get; init; }
 
-    public ApplyMode Mode { get; init; }
+    public ApplyMode Mode { get; private set; }
+
+    /// <summary>Every column of the table is written: nothing is lost when a row is deleted and made anew.</summary>
+    public bool IsWhole { get; init; }
+
+    /// <summary>An update met a second unique constraint: no updates in place from now on.</summary>
+    public void AvoidUpdates()
+    {
+        if (Mode == ApplyMode.Fold)
+            Mode = IsWhole ? ApplyMode.FoldReplace : ApplyMode.Exact;
+    }
 
     /// <summary>Changes committed before are in the table's copy.</summary>
     public Lsn Since { get; set; }
@@ -94,16 +104,16 @@ sealed class TablePlan : IDisposable
     public bool AppliesExactly => ExactForRun || (Mode == ApplyMode.Exact && (!OnlyInserts || OrdersAcrossTables));
 
     /// <summary>A plan for changes that are not applied.</summary>
-    public static TablePlan Skipped(Relation relation, TableName source, RowSource rows) =>
-        new(relation, source, new TargetTable(0, source, 'r', [], [], false, false, false, false, []), [], [], false, rows) { IsSkipped = true };
+    public static TablePlan Skipped(Relation relation, TableName source, RowSource rows, TableName? target = null) =>
+        new(relation, source, new TargetTable(0, target ?? source, 'r', [], [], false, false, false, false, []), [], [], false, rows) { IsSkipped = true };
 
     public static TablePlan Create(
         Relation relation, TableName source, TargetTable target, IReadOnlyList<BoundColumn> columns, int[] key, bool keyIsPrimary, bool replicaRole, RowSource rows)
     {
-        var boundIsWhole = target.Columns.Count(c => !c.Generated) == columns.Count;
         return new TablePlan(relation, source, target, columns, key, keyIsPrimary, rows)
         {
-            Mode = ApplyModes.Choose(target, key.Length > 0, keyIsPrimary, replicaRole, boundIsWhole),
+            Mode = ApplyModes.Choose(target, key.Length > 0, keyIsPrimary, replicaRole),
+            IsWhole = target.Columns.Count(c => !c.Generated) == columns.Count,
             OrdersAcrossTables = !replicaRole && (target.HasUserTriggers || target.HasForeignKeys || target.ReferencedBy.Count > 0),
             NeedsOriginRole = replicaRole && target.HasDeferrable,
         };
