@@ -110,7 +110,7 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
         var fault = ErrorPolicy.ToFault(ended.Error);
         if (fault.Class == ErrorClass.Fenced)
         {
-            _log.Warning("[{Destination}] {Reason}", _context.Name, fault.Reason);
+            _log.Warning("[{Destination}] {Reason}", _context.Name, fault.ForLog);
             Context.Parent.Tell(new Fenced(_context.DestinationId));
             return;
         }
@@ -122,7 +122,7 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
         _context.Status.Fault = fault with { Remedy = fault.Remedy ?? RemedyFor(fault) };
         var wait = fault.Class == ErrorClass.Transient ? _delay.Next() : OperatorRetry;
         _log.Warning(
-            ended.Error, "[{Destination}] stopped ({Class}): {Reason}. Trying again in {Seconds:0.0} s", _context.Name, fault.Class, fault.Reason, wait.TotalSeconds);
+            ended.Error, "[{Destination}] stopped ({Class}): {Reason}. Trying again in {Seconds:0.0} s", _context.Name, fault.Class, fault.ForLog, wait.TotalSeconds);
         Timers.StartSingleTimer("begin", Begin.Instance, wait);
     }
 

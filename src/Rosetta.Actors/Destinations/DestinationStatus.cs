@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Rosetta.Actors.Replication;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Pipelines;
@@ -45,6 +46,16 @@ public sealed class DestinationStatus(TimeProvider time)
     public void Set(TableProgress progress) =>
         _tables.AddOrUpdate(progress.Table, progress, (_, before) => progress with { Rows = before.Rows });
 
+    /// <summary>Tables of a plan that the lane has not come to yet; it may be busy, or its destination away.</summary>
+    public void Announce(DestinationPlan plan)
+    {
+        foreach (var table in plan.Tables)
+        {
+            var state = table.Excluded ? TableState.Excluded : table.Error is not null ? TableState.Error : TableState.Pending;
+            _tables.TryAdd(table.Source, TableProgress.Of(table, state));
+        }
+    }
+
     public void Change(TableName table, Func<TableProgress, TableProgress> change)
     {
         while (_tables.TryGetValue(table, out var before))
@@ -69,7 +80,7 @@ public sealed class DestinationStatus(TimeProvider time)
         foreach (var (table, rows) in result.Rows)
             Change(table, t => t with { Rows = t.Rows + rows });
         foreach (var (table, stop) in result.Stops)
-            Change(table, t => t with { State = TableState.Error, Error = stop.Reason, Remedy = stop.Remedy });
+            Change(table, t => t with { State = TableState.Error, Error = stop.Describe(), Remedy = stop.Remedy });
     }
 
     /// <summary>Health from what is known: the first that fits.</summary>

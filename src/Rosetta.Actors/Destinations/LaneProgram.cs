@@ -236,9 +236,11 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             var known = session.Tables.GetValueOrDefault(table.Source);
             var shown = TableProgress.Of(table, StateOf(table, known));
             if (known?.Stop is { } stop)
-                shown = shown with { Error = stop.Reason, Remedy = stop.Remedy };
+                shown = shown with { Error = stop.Describe(), Remedy = stop.Remedy };
             if (known is not null)
                 shown = shown with { SnapshotRows = known.CopiedRows, Since = known.Since };
+            if (known?.Since is not null)
+                shown = shown with { SnapshotRowsEstimated = known.CopiedRows };
             if (known is null && Status.Of(table.Source) is { State: TableState.Error } before && _refused.Contains(table.Source))
                 shown = before;
             Status.Set(shown);

@@ -12,22 +12,74 @@ readonly record struct CopyEnd(TableName Table, ResyncOrder? Order, string? Erro
 /// <summary>Copies tables from one exported snapshot, several at once, each in a destination transaction of its own.</summary>
 sealed class TableCopier(LaneContext context, IDestinationSession session, TimeProvider time)
 {
-    readonly ConcurrentBag<CopyEnd> _ends = [];
+    /// <summary>
+    /// Snapshots in which a table that is truncated again and again is tried. From the second one on it is read right after the snapshot was
+    /// taken, so that only a TRUNCATE within those moments gets in the way.
+    /// </summary>
+    public const int MostSnapshots = 10;
 
-    /// <summary>A transient failure ends the whole run: tables already committed stay, the others are copied from a new snapshot.</summary>
+    /// <summary>From this one on the table is held from before the snapshot, which makes a TRUNCATE wait for moments longer than any copy does.</summary>
+    const int HeldFrom = 3;
+
+    readonly ConcurrentBag<CopyEnd> _ends = [];
+    readonly ConcurrentBag<(PlannedTable Table, bool EmptyFirst)> _rewritten = [];
+
+    /// <summary>
+    /// A transient failure ends the whole run: tables already committed stay, the others are copied from a new snapshot. A table that was truncated
+    /// or rewritten before its turn came is put aside and copied from a snapshot of its own; the others do not wait for it nor start again.
+    /// </summary>
     public async Task<IReadOnlyCollection<CopyEnd>> RunAsync(CopyPlan todo, DestinationPlan plan, CancellationToken cancellationToken)
     {
-        var queue = new ConcurrentQueue<(PlannedTable Table, bool EmptyFirst)>(todo.Copies);
-        var readers = Math.Clamp(todo.Copies.Count, 1, Math.Max(1, context.Readers));
+        await RunAsync(todo.Copies, todo.Adoptions, null, plan, cancellationToken).ConfigureAwait(false);
+        for (var snapshots = 1; !_rewritten.IsEmpty; snapshots++)
+        {
+            var again = _rewritten.ToArray();
+            _rewritten.Clear();
+            if (snapshots < MostSnapshots)
+            {
+                // One at a time: nothing else is read between a snapshot and its table.
+                foreach (var table in again)
+                    await RunAloneAsync(table, snapshots >= HeldFrom, plan, cancellationToken).ConfigureAwait(false);
+                continue;
+            }
+
+            foreach (var (table, _) in again)
+                Refuse(table.Source, plan, Restless(table.Source));
+        }
+
+        return _ends;
+    }
+
+    async Task RunAloneAsync((PlannedTable Table, bool EmptyFirst) table, bool hold, DestinationPlan plan, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RunAsync([table], [], hold ? table.Table.Source : null, plan, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TableRewrittenException)
+        {
+            _rewritten.Add(table);
+        }
+    }
+
+    static Fault Restless(TableName table) => new(
+        ErrorClass.Table, $"Table {table} was truncated or rewritten before it could be read, in {MostSnapshots} snapshots one after another.",
+        $"Let the source leave it alone for a moment, then resync it: POST .../tables/{table}/resync.");
+
+    async Task RunAsync(
+        IReadOnlyList<(PlannedTable Table, bool EmptyFirst)> copies, IReadOnlyList<PlannedTable> adoptions, TableName? held, DestinationPlan plan,
+        CancellationToken cancellationToken)
+    {
+        var queue = new ConcurrentQueue<(PlannedTable Table, bool EmptyFirst)>(copies);
+        var readers = Math.Clamp(copies.Count, 1, Math.Max(1, context.Readers));
         await using var snapshot = await context.Source.ExportSnapshotAsync(
-            context.DestinationId, readers, ShowWaiting, cancellationToken).ConfigureAwait(false);
+            context.DestinationId, readers, ShowWaiting, held, cancellationToken).ConfigureAwait(false);
         ShowWaiting(null);
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        foreach (var table in todo.Adoptions)
+        foreach (var table in adoptions)
             await AdoptAsync(table, snapshot, cancellationToken).ConfigureAwait(false);
         var workers = snapshot.Readers.Select(r => WorkAsync(r, queue, plan, snapshot, failed)).ToList();
         await Task.WhenAll(workers).ConfigureAwait(false);
-        return _ends;
     }
 
     async Task WorkAsync(
@@ -36,17 +88,18 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, TimeP
     {
         while (queue.TryDequeue(out var next))
         {
-            ResyncOrder? order = plan.Resync.TryGetValue(next.Table.Source, out var asked) ? asked : null;
             try
             {
                 await CopyAsync(reader, next.Table, next.EmptyFirst, snapshot, failed.Token).ConfigureAwait(false);
-                _ends.Add(new CopyEnd(next.Table.Source, order, null));
+                _ends.Add(new CopyEnd(next.Table.Source, OrderFor(next.Table.Source, plan), null));
+            }
+            catch (TableRewrittenException)
+            {
+                _rewritten.Add(next);
             }
             catch (Exception e) when (ErrorPolicy.Classify(e) is ErrorClass.Table or ErrorClass.Data)
             {
-                var fault = ErrorPolicy.ToFault(e, $"Mend the cause, then resync the table: POST .../tables/{next.Table.Source}/resync.");
-                context.Status.Change(next.Table.Source, t => t with { State = TableState.Error, Error = fault.Reason, Remedy = fault.Remedy });
-                _ends.Add(new CopyEnd(next.Table.Source, order, fault.Reason));
+                Refuse(next.Table.Source, plan, ErrorPolicy.ToFault(e, $"Mend the cause, then resync the table: POST .../tables/{next.Table.Source}/resync."));
             }
             catch
             {
@@ -54,6 +107,14 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, TimeP
                 throw;
             }
         }
+    }
+
+    static ResyncOrder? OrderFor(TableName table, DestinationPlan plan) => plan.Resync.TryGetValue(table, out var asked) ? asked : null;
+
+    void Refuse(TableName table, DestinationPlan plan, Fault fault)
+    {
+        context.Status.Change(table, t => t with { State = TableState.Error, Error = fault.Reason, Remedy = fault.Remedy });
+        _ends.Add(new CopyEnd(table, OrderFor(table, plan), fault.Reason));
     }
 
     async Task CopyAsync(ITableReader reader, PlannedTable planned, bool emptyFirst, ITableSnapshot snapshot, CancellationToken cancellationToken)

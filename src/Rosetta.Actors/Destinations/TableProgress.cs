@@ -5,8 +5,9 @@ using Rosetta.Core.Tables;
 namespace Rosetta.Actors.Destinations;
 
 /// <summary>What is known of one table at one destination: the mirror that API and log show. Written by the lane, read by the reporter.</summary>
+/// <param name="SnapshotRowsEstimated">Null when the source has no estimate: it has not analyzed the table yet.</param>
 public sealed record TableProgress(
-    TableName Table, TableName? Target, TableState State, long SnapshotRows, long SnapshotRowsEstimated, RowCounts Rows, string? Error, string? Remedy)
+    TableName Table, TableName? Target, TableState State, long SnapshotRows, long? SnapshotRowsEstimated, RowCounts Rows, string? Error, string? Remedy)
 {
     /// <summary>A table that catches up streams once its lane has passed this position: the snapshot it was copied from.</summary>
     public Lsn? Since { get; init; }
@@ -22,7 +23,7 @@ public sealed record TableProgress(
     };
 
     public static TableProgress Of(PlannedTable planned, TableState state) => new(
-        planned.Source, planned.Route?.Target, state, 0, Math.Max(0, planned.Description?.EstimatedRows ?? 0), default, planned.Error, planned.Remedy)
+        planned.Source, planned.Route?.Target, state, 0, planned.Description?.EstimatedRows is { } rows and >= 0 ? rows : null, default, planned.Error, planned.Remedy)
     {
         InsertOnly = planned.InsertOnly,
     };

@@ -46,6 +46,8 @@ public sealed partial class PipelineActor
 
     sealed record TableOrderDone(long Epoch, long DestinationId, TableName Table, ResyncOrder Order, string? Error) : Own;
 
+    sealed record Refreshed(long Epoch, IReadOnlyList<long> Requests) : Own;
+
     sealed record PlansChanged(long Epoch, IReadOnlyList<long> Destinations) : Own;
 
     sealed record Reported(long Epoch, bool Accepted, Exception? Error) : Own;

@@ -15,6 +15,8 @@ public sealed partial class PipelineActor
         FinishWholeResyncs();
         if (_run is not { } run || _reporting)
             return;
+        _beingReported = [.. _refreshed];
+        _refreshed.Clear();
         SendReport(_account.Of(run, _phase == Phase.Stopping, [.. _destinations.Select(d => (d.Key, d.Value.Status, d.Value.Lane))], LogState), run.Epoch);
     }
 
@@ -34,7 +36,12 @@ public sealed partial class PipelineActor
     {
         _reporting = false;
         if (reported.Error is null && !reported.Accepted && _run?.Epoch == reported.Epoch)
+        {
             OnFenced();
+            return;
+        }
+
+        FinishRefreshes(reported.Error is null);
     }
 
     void LogState(Core.Pipelines.PipelineState state, Core.Errors.Fault? fault)
@@ -42,6 +49,6 @@ public sealed partial class PipelineActor
         if (fault is null)
             _log.Info("Pipeline {Pipeline} is {State}", _id, state);
         else
-            _log.Warning("Pipeline {Pipeline} is {State}: {Reason}. Remedy: {Remedy}", _id, state, fault.Reason, fault.Remedy ?? "none needed");
+            _log.Warning("Pipeline {Pipeline} is {State}: {Reason}. Remedy: {Remedy}", _id, state, fault.ForLog, fault.Remedy ?? "none needed");
     }
 }

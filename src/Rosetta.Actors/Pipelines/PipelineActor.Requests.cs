@@ -12,6 +12,8 @@ public sealed partial class PipelineActor
 {
     readonly Dictionary<long, PipelineRequest> _open = [];
     readonly Dictionary<long, string> _failures = [];
+    readonly List<long> _refreshed = [];
+    IReadOnlyList<long> _beingReported = [];
 
     void LookForRequests()
     {
@@ -72,14 +74,49 @@ public sealed partial class PipelineActor
                     foreach (var destination in destinations)
                         run.Orders.OrderTable(destination, table, request.Id);
                     break;
+                case PipelineRequestKind.Refresh:
+                    run.Refreshes.Order(request.Id);
+                    break;
                 default:
-                    FinishRequest(request.Id, null);
+                    FinishRequest(request.Id, $"'{request.TableName}' is not the name of a table.");
                     break;
             }
         }
 
         if (replan)
             _replication!.Tell(ReplicationActor.Replan.Instance);
+    }
+
+    void ForgetRequests()
+    {
+        _open.Clear();
+        _failures.Clear();
+        _refreshed.Clear();
+        _beingReported = [];
+    }
+
+    /// <summary>The catalog was read again: done when what was found has been reported, so that the one who asked sees it.</summary>
+    void OnRefreshed(Refreshed refreshed)
+    {
+        if (_run?.Epoch != refreshed.Epoch)
+            return;
+        _refreshed.AddRange(refreshed.Requests);
+        Report();
+    }
+
+    void FinishRefreshes(bool reported)
+    {
+        if (reported)
+        {
+            foreach (var id in _beingReported)
+                FinishRequest(id, null);
+        }
+        else
+            _refreshed.AddRange(_beingReported);
+        _beingReported = [];
+        // Those that came while the report was on its way wait for one of their own.
+        if (reported && _refreshed.Count > 0)
+            Report();
     }
 
     void OnTableOrderDone(TableOrderDone done)

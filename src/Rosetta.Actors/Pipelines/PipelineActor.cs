@@ -51,6 +51,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         Receive<RequestFinished>(OnRequestFinished);
         Receive<TableOrderDone>(OnTableOrderDone);
         Receive<PlansChanged>(OnPlansChanged);
+        Receive<Refreshed>(OnRefreshed);
         Receive<ReportTick>(_ => Report());
         Receive<Reported>(OnReported);
         Receive<DestinationActor.Fenced>(_ => OnFenced());
@@ -127,6 +128,9 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         started.Actor = _replication;
         var self = Self;
         run.PlansChanged = ids => self.Tell(new PlansChanged(run.Epoch, ids));
+        run.Refreshes.Done = ids => self.Tell(new Refreshed(run.Epoch, ids));
+        // What an earlier incarnation left open is found again, and belongs to this one.
+        ForgetRequests();
         OnRequests(new RequestsFound(_generation, loaded.Requests));
         AttachMissing();
         Timers.StartPeriodicTimer("report", ReportTick.Instance, TimeSpan.FromMilliseconds(50), ReportInterval);
@@ -141,7 +145,11 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         var lane = run.Hub.Register(id, Lsn.Zero);
         var context = new LaneContext(
             _id, id, attached.Destination.Name, _services.OpenDestination(attached.Destination),
-            new DestinationOpening(_services.Installation, _id, attached.Generation, run.Epoch, Lsn.Zero, run.LaneSource.Schema),
+            new DestinationOpening(_services.Installation, _id, attached.Generation, run.Epoch, Lsn.Zero, run.LaneSource.Schema)
+            {
+                DestinationId = id,
+                Attachments = new ConfiguredAttachments(_services.Pipelines),
+            },
             run.Hub, lane, run.Plans, run.LaneSource, status, new LaneMetrics(run.Definition.Name, attached.Destination.Name),
             new GroupBounds(_services.Settings.GroupRows, _services.Settings.GroupBytes), _services.Settings.PoolMaxConnections,
             _services.Settings.DrainTimeout,
@@ -200,8 +208,11 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             return;
         foreach (var id in changed.Destinations)
         {
-            if (_destinations.TryGetValue(id, out var attached))
-                attached.Actor.Tell(DestinationActor.Replan.Instance);
+            if (!_destinations.TryGetValue(id, out var attached))
+                continue;
+            if (_run.Plans[id] is { } plan)
+                attached.Status.Announce(plan);
+            attached.Actor.Tell(DestinationActor.Replan.Instance);
         }
     }
 

@@ -66,5 +66,8 @@ public sealed class PipelineRun : IDisposable
     /// <summary>Requests that are being carried out.</summary>
     public ResyncOrders Orders { get; } = new();
 
+    /// <summary>Orders to read the source's catalog that are being carried out.</summary>
+    public RefreshOrders Refreshes { get; } = new();
+
     public void Dispose() => Hub.Dispose();
 }

@@ -36,6 +36,7 @@ sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
     /// <exception cref="FaultException">A publication is gone or another one: a gap of the pipeline.</exception>
     public async Task<PublicationFacts> LookAsync(PublicationFacts? stored, CancellationToken cancellationToken)
     {
+        var refreshes = run.Refreshes.Begin();
         var tables = await link.Catalog.ListAsync(null, cancellationToken).ConfigureAwait(false);
         var drift = PublicationDrift.None;
         if (stored is not null)
@@ -60,6 +61,7 @@ sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
             log.Warning("Pipeline {Pipeline}: table [{Table}] lost changes: {Reason}", run.Definition.Id, table.Table, table.Reason);
         var changed = run.Plans.Publish(PipelinePlanner.Plan(run.Definition, new SourceView(tables, ensured.Facts, [.. ensured.Failed, .. Unfit(ensured.Failed)], drifts), run.Orders));
         run.PlansChanged(changed);
+        run.Refreshes.End(refreshes);
         return ensured.Facts;
     }
 

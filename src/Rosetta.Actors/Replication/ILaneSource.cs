@@ -25,7 +25,9 @@ public interface ILaneSource
 
     /// <summary>Exports a snapshot and opens readers on it.</summary>
     /// <param name="waiting">Told what slot creation waits for (pid and query), null when it goes on.</param>
-    Task<ITableSnapshot> ExportSnapshotAsync(long destinationId, int readers, Action<string?> waiting, CancellationToken cancellationToken);
+    /// <param name="held">A table that nothing may rewrite before it is read; null for none.</param>
+    /// <exception cref="Core.Destinations.TableRewrittenException">The table could not be held in the short time that its users may be made to wait.</exception>
+    Task<ITableSnapshot> ExportSnapshotAsync(long destinationId, int readers, Action<string?> waiting, TableName? held, CancellationToken cancellationToken);
 
     /// <summary>
     /// Streams from <paramref name="from"/> over a temporary copy of the main slot until cancelled or failed.

@@ -10,6 +10,9 @@ namespace Rosetta.Actors.Replication;
 /// <summary>A snapshot exported by a temporary slot that is made for nothing else, with readers that have imported it.</summary>
 sealed class PostgresTableSnapshot : ITableSnapshot
 {
+    /// <summary>How long statements that want to rewrite a held table may be made to wait for the snapshot, beyond the copy itself.</summary>
+    static readonly TimeSpan HoldAtMost = TimeSpan.FromSeconds(2);
+
     readonly SnapshotWorkers _workers;
 
     PostgresTableSnapshot(SnapshotWorkers workers, PublicationFacts publications)
@@ -25,14 +28,52 @@ sealed class PostgresTableSnapshot : ITableSnapshot
     /// <param name="publications">What the stream names: a copy holds the rows and columns that they publish, and no others.</param>
     /// <exception cref="NoFreeSlotException">No slot or walsender is free.</exception>
     public static async Task<PostgresTableSnapshot> ExportAsync(
-        SourceDatabase database, string slot, int readers, PublicationFacts publications, Action<string?> waiting, TimeProvider time, CancellationToken cancellationToken)
+        SourceDatabase database, string slot, int readers, PublicationFacts publications, Action<string?> waiting, TableName? held, TimeProvider time,
+        CancellationToken cancellationToken)
+    {
+        if (held is not { } table)
+            return await MakeAsync(database, slot, readers, publications, waiting, null, time, cancellationToken).ConfigureAwait(false);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(HoldAtMost);
+        PgConnection? reserved = null;
+        try
+        {
+            reserved = await ReserveAsync(database, table, limit.Token).ConfigureAwait(false);
+            return await MakeAsync(database, slot, readers, publications, waiting, reserved, time, limit.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            if (reserved is not null)
+                await reserved.DisposeAsync().ConfigureAwait(false);
+            if (limit.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+                throw new TableRewrittenException(table, e);
+            throw;
+        }
+    }
+
+    /// <summary>Null for a table that is gone or out of reach, which whoever reads it will find out.</summary>
+    static async Task<PgConnection?> ReserveAsync(SourceDatabase database, TableName table, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SnapshotExport.ReserveAsync(database, table, cancellationToken).ConfigureAwait(false);
+        }
+        catch (PgServerException e) when (e.SqlState is "42P01" or "3F000" or "42501")
+        {
+            return null;
+        }
+    }
+
+    static async Task<PostgresTableSnapshot> MakeAsync(
+        SourceDatabase database, string slot, int readers, PublicationFacts publications, Action<string?> waiting, PgConnection? reserved, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         try
         {
             // The temporary slot goes as soon as the readers have the snapshot: it would only keep WAL.
             await using var export = await SnapshotExport.CreateAsync(
                 database, slot, isTemporary: true, waits: new Waiting(waiting), time: time, cancellationToken: cancellationToken).ConfigureAwait(false);
-            return new PostgresTableSnapshot(await export.ImportAsync(readers, cancellationToken).ConfigureAwait(false), publications);
+            return new PostgresTableSnapshot(await export.ImportAsync(readers, cancellationToken, reserved).ConfigureAwait(false), publications);
         }
         catch (PgServerException e) when (e.SqlState is "53400" or "53300")
         {

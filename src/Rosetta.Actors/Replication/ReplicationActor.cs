@@ -146,7 +146,7 @@ public sealed class ReplicationActor : ReceiveActor, IWithTimers
         var wait = fault.Class == ErrorClass.Transient ? _delay.Next() : OperatorRetry;
         _log.Warning(
             error, "Pipeline {Pipeline}: the source's side stopped ({Class}): {Reason}. Trying again in {Seconds:0.0} s",
-            _run.Definition.Id, fault.Class, fault.Reason, wait.TotalSeconds);
+            _run.Definition.Id, fault.Class, fault.ForLog, wait.TotalSeconds);
         Timers.StartSingleTimer("begin", Begin.Instance, wait);
     }
 

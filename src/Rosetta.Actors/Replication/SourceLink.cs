@@ -5,6 +5,7 @@ using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
 using Rosetta.Postgres.Catalog;
 using Rosetta.Postgres.Replication;
 using Rosetta.Postgres.Source;
@@ -157,10 +158,10 @@ public sealed class SourceLink : ILaneSource, IAsyncDisposable
 
     /// <inheritdoc/>
     public async Task<ITableSnapshot> ExportSnapshotAsync(
-        long destinationId, int readers, Action<string?> waiting, CancellationToken cancellationToken) =>
+        long destinationId, int readers, Action<string?> waiting, TableName? held, CancellationToken cancellationToken) =>
         await PostgresTableSnapshot.ExportAsync(
             Database, SourceNames.TemporarySlot(_run.Definition.Source.ReplicationName, _run.Definition.Id, _run.Epoch, $"s{destinationId}"),
-            readers, Publications, waiting, _run.Services.Time, cancellationToken).ConfigureAwait(false);
+            readers, Publications, waiting, held, _run.Services.Time, cancellationToken).ConfigureAwait(false);
 
     /// <summary>
     /// Records in the config database what is about to be acknowledged. False: it is away, so nothing may be acknowledged.

@@ -54,6 +54,7 @@ static class PipelineDestinationEndpoints
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
         var syncs = TableSyncChecks.ToStore(body.Value.TableSyncs);
         await TableSyncChecks.CheckColumnsAsync(pipeline.Source, syncs, cancellationToken);
+        await TargetChecks.CheckAsync(store, id, body.Value.DestinationId, syncs, cancellationToken);
         var snapshot = body.Value.Snapshot == "none" ? SnapshotChoice.None : SnapshotChoice.Initial;
         return await (await store.PipelineDestinations.AttachAsync(id, body.Value.DestinationId, snapshot, syncs, cancellationToken)).AnswerAsync(
             store, answer => TypedResults.Created($"/api/v1/pipelines/{id}/destinations/{body.Value.DestinationId}/metadata", answer), cancellationToken,
@@ -66,6 +67,7 @@ static class PipelineDestinationEndpoints
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
         var syncs = TableSyncChecks.ToStore(body.Value.TableSyncs);
         await TableSyncChecks.CheckColumnsAsync(pipeline.Source, syncs, cancellationToken);
+        await TargetChecks.CheckAsync(store, id, destinationId, syncs, cancellationToken);
         return (await store.PipelineDestinations.ReplaceTableSyncsAsync(id, destinationId, syncs, cancellationToken)).Answer(
             saved => Tables(saved, destinationId));
     }

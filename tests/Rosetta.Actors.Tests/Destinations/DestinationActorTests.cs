@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Event;
 using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using Rosetta.Actors.Destinations;
@@ -9,6 +10,7 @@ using Rosetta.Core.Errors;
 using Rosetta.Core.Lanes;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
+using Rosetta.Postgres.Wire;
 using Rosetta.Testing.Waiting;
 using Xunit;
 
@@ -87,6 +89,26 @@ public sealed class DestinationActorTests : TestKit
         Assert.Equal("resync it", _status.Fault.Remedy);
         Advance(TimeSpan.FromSeconds(30));
         await WaitForAsync(() => _status.Fault is null, "the destination is open");
+    }
+
+    [Fact]
+    public async Task Should_show_what_the_server_said_and_log_no_value_of_a_row()
+    {
+        var log = CreateTestProbe();
+        Sys.EventStream.Subscribe(log.Ref, typeof(LogEvent));
+        _destination.FailWith(
+            new PgServerException(new PgServerMessage { SqlState = "22P02", Text = "invalid input syntax for type integer: \"top secret\"", TableName = "t", SchemaName = "public" }),
+            new FaultException(new Fault(ErrorClass.Transient, "top secret", null) { ForLog = "SQLSTATE 22P02" }));
+        Start();
+        await FailedAsync("top secret");
+        Advance(TimeSpan.FromSeconds(30));
+        await WaitForAsync(() => _destination.Opens == 2, "the second try");
+        await FailedAsync("top secret");
+        var texts = new List<string>();
+        while (texts.Count(static t => t.Contains("22P02", StringComparison.Ordinal)) < 2)
+            texts.Add((await log.ExpectMsgAsync<LogEvent>(Limit)).ToString()!);
+        Assert.Contains(texts, static t => t.Contains("table public.t", StringComparison.Ordinal));
+        Assert.DoesNotContain(texts, static t => t.Contains("secret", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -282,5 +304,7 @@ public sealed class DestinationActorTests : TestKit
     sealed class WrongPassword() : Exception("wrong password"), ISqlStateError
     {
         public string? SqlState => "28P01";
+
+        public string Words => Message;
     }
 }

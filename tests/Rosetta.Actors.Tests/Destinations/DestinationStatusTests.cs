@@ -78,7 +78,7 @@ public sealed class DestinationStatusTests
             null, new Dictionary<TableName, RowCounts>(),
             [new(Orders, new TableStop(new Position(new Lsn(1), 0), "id=1", "23505", "duplicate", "resync"))], 0));
         var shown = _status.Of(Orders)!;
-        Assert.Equal((TableState.Error, "duplicate", "resync"), (shown.State, shown.Error, shown.Remedy));
+        Assert.Equal((TableState.Error, "duplicate (SQLSTATE 23505, key id=1)", "resync"), (shown.State, shown.Error, shown.Remedy));
     }
 
     [Fact]

@@ -16,7 +16,7 @@ sealed class ScriptedSource : ILaneSource, ISourceSchema
     public Task<Lsn> ResumeAtAsync(long destinationId, Lsn position, CancellationToken cancellationToken) => Task.FromResult(position);
 
     public Task<ITableSnapshot> ExportSnapshotAsync(
-        long destinationId, int readers, Action<string?> waiting, CancellationToken cancellationToken) => throw new NotSupportedException();
+        long destinationId, int readers, Action<string?> waiting, TableName? held, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task StreamCopyAsync(long destinationId, Lsn from, IChangeConsumer consumer, CancellationToken cancellationToken) =>
         throw new NotSupportedException();

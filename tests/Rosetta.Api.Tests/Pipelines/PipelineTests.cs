@@ -69,6 +69,29 @@ public sealed class PipelineTests(ApiFixture fixture)
     }
 
     [Fact]
+    public async Task Should_refuse_a_target_that_another_table_or_pipeline_has()
+    {
+        var (id, destination) = await fixture.AddPipelineAsync();
+        var path = $"pipelines/{id}/destinations/{destination}/tables";
+        object Tables(params (string Name, string? Target, bool Enabled)[] tables) =>
+            new { table_syncs = tables.Select(t => new { table_name = t.Name, table_name_target = t.Target, enabled = t.Enabled }) };
+        Assert.NotEmpty((await Api.PutAsync(path, Tables(("a", null, true), ("b", "public.a", true)))).Error("table_syncs[1].table_name_target"));
+        Assert.Equal(200, (await Api.PutAsync(path, Tables(("a", null, true), ("b", "public.a", false), ("c", "other.a", true)))).Status);
+
+        var second = (await Api.PostAsync("pipelines", new { name = fixture.Name("second"), source_id = await fixture.AddSourceAsync() })).Id;
+        var attach = $"pipelines/{second}/destinations";
+        object Attach(string name, string? target) => new { destination_id = destination, table_syncs = new[] { new { table_name = name, table_name_target = target } } };
+        var refused = await Api.PostAsync(attach, Attach("sales.x", "\"other\".\"a\""));
+        Assert.Equal(409, refused.Status);
+        Assert.Contains("belongs to pipeline", (string)refused.Json["detail"]!, StringComparison.Ordinal);
+        Assert.Equal(201, (await Api.PostAsync(attach, Attach("sales.x", null))).Status);
+        Assert.Equal(409, (await Api.PutAsync($"{attach}/{destination}/tables", Tables(("x", "public.a", true)))).Status);
+        // A table that is taken out is free again.
+        Assert.Equal(200, (await Api.PutAsync(path, Tables(("c", "other.a", true)))).Status);
+        Assert.Equal(200, (await Api.PutAsync($"{attach}/{destination}/tables", Tables(("x", "public.a", true)))).Status);
+    }
+
+    [Fact]
     public async Task Should_keep_the_choice_of_tables_and_take_its_own_answer_back()
     {
         var (id, destination) = await fixture.AddPipelineAsync();
