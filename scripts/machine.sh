@@ -77,6 +77,12 @@ build_release() {
   fi
   say "rosetta: building $name (the first time takes a minute or two)"
   : >"$log"
+  # Made first, because a first build would make them, and the time of the folder they are in counts as a change.
+  for project in "$root"/{src,bench}/*/*.csproj "$root"/tests/Rosetta.Testing/*.csproj; do
+    mkdir -p "${project%/*}/bin" "${project%/*}/obj"
+  done
+  # Its time is when the build began: what is edited meanwhile is newer.
+  : >"$stamp.started"
   for project in "$@"; do
     # In the repository: dotnet looks for global.json from the current folder upwards.
     if ! (cd "$root" && dotnet build "$project" -c Release -v quiet -nologo -clp:NoSummary -p:UseSharedCompilation=false >>"$log" 2>&1); then
@@ -84,8 +90,7 @@ build_release() {
       die "the build of $project failed (whole output: ${log#"$root"/})"
     fi
   done
-  # Not 'now': what was edited during the build is newer than its stamp.
-  touch -d "@$(($(date +%s) - (SECONDS - started) - 1))" "$stamp"
+  mv "$stamp.started" "$stamp"
   say "rosetta: built $name in $((SECONDS - started)) s"
 }
 
