@@ -34,9 +34,10 @@ public sealed class LaneTests(ITestOutputHelper output)
         output.WriteLine($"slow: the other's lag {slow}");
         proxy.Delay(TimeSpan.Zero);
 
-        // One sample in a hundred may be the machine's own pause; one lane that holds another shows in all of them.
-        Assert.True(down.Percentile(0.99) < 1, $"While the other was down, the lag was {down}.");
-        Assert.True(slow.Percentile(0.99) < 1, $"While the other was slow, the lag was {slow}.");
+        // Some samples are the machine's own pauses: it runs other tests meanwhile. A lane that holds another shows in all of them.
+        var share = Long ? 0.99 : 0.95;
+        Assert.True(down.Percentile(share) < 1, $"While the other was down, the lag was {down}.");
+        Assert.True(slow.Percentile(share) < 1, $"While the other was slow, the lag was {slow}.");
         Assert.Contains("RETRYING", down.States);
         await followed.AssertEqualAsync(node.Api, pipeline, TimeSpan.FromMinutes(4));
     }

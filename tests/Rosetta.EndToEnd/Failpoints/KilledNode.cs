@@ -30,5 +30,6 @@ sealed class KilledNode(NodeProcess process) : IMortalNode
 
     public Task KillAsync() => process.KillAsync();
 
-    public ValueTask DisposeAsync() => process.DisposeAsync();
+    /// <summary>The installation ends the process.</summary>
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

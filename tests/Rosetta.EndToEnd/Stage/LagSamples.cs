@@ -17,5 +17,5 @@ public sealed class LagSamples
     }
 
     public override string ToString() =>
-        $"p50 {Percentile(0.5):0.000}, p99 {Percentile(0.99):0.000}, max {Percentile(1):0.000} s in {_seconds.Count} samples; states seen: {string.Join(", ", States)}";
+        $"p50 {Percentile(0.5):0.000}, p95 {Percentile(0.95):0.000}, p99 {Percentile(0.99):0.000}, max {Percentile(1):0.000} s in {_seconds.Count} samples; states seen: {string.Join(", ", States)}";
 }
