@@ -86,7 +86,7 @@ public sealed class RandomWorkloadTests(DestinationServer server, ITestOutputHel
             6 => $"UPDATE wide SET n = n + 1 WHERE a {range}",
             7 => $"UPDATE wide SET big = {Big()} WHERE a {range}",
             8 => $"UPDATE wide SET big2 = {Big()}, n = {N(9)} WHERE a {range}",
-            9 => $"UPDATE wide SET b = b || 'z' WHERE a {range}",
+            9 => $"UPDATE wide SET b = b || 'z' WHERE a {range} AND NOT EXISTS (SELECT FROM wide w WHERE w.a = wide.a AND w.b = wide.b || 'z')",
             10 => $"DELETE FROM wide WHERE a {range}",
             11 => $"INSERT INTO whole SELECT i, {Big()}, 0 FROM generate_series({from}, {from + N(30)}) i ON CONFLICT DO NOTHING",
             12 => $"UPDATE whole SET n = n + 1 WHERE id {range}; UPDATE whole SET id = -id WHERE id {range} AND NOT EXISTS (SELECT FROM whole w WHERE w.id = -whole.id)",

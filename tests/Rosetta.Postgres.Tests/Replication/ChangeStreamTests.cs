@@ -198,7 +198,7 @@ public sealed class ChangeStreamTests(ReplicationServer replication, ITestOutput
             source, new RecordingConsumer(), source.Options with { StatusInterval = TimeSpan.FromMinutes(10), FarewellTime = TimeSpan.FromMinutes(10) });
         await Wait.UntilAsync(
             async () => await source.ScalarAsync<bool>(
-                $"SELECT wait_event = 'WalSenderWaitForWAL' FROM pg_stat_activity WHERE pid = {stream.Connection.ProcessId}"),
+                $"SELECT lower(wait_event) = 'walsenderwaitforwal' FROM pg_stat_activity WHERE pid = {stream.Connection.ProcessId}"),
             "the walsender to have nothing to send");
         await stream.StopAsync().WaitAsync(TimeSpan.FromMinutes(2));
         Assert.False(stream.Connection.IsBroken);
