@@ -262,7 +262,15 @@ public sealed class ChangeStreamTests(ReplicationServer replication, ITestOutput
     {
         await using SourceFixture source = await SourceAsync();
         await source.ExecuteAsync("INSERT INTO t VALUES (1, 'v')");
-        await using RunningStream stream = await RunningStream.StartAsync(source, new RecordingConsumer(), source.Options with { Publications = ["pub", "it's \"gone\""] });
+        var consumer = new RecordingConsumer();
+        await using RunningStream stream = await RunningStream.StartAsync(source, consumer, source.Options with { Publications = ["pub", "it's \"gone\""] });
+        if (stream.Connection.ServerVersion >= 18)
+        {
+            // Since 18 it is a warning in the server's log only; the comparison of publications finds it (PublicationDrift).
+            await consumer.UntilCommitsAsync(1);
+            return;
+        }
+
         var error = await Assert.ThrowsAsync<PgServerException>(() => stream.Completion);
         Assert.Equal("42704", error.SqlState);
         Assert.Contains("it's \"gone\"", error.Message);
