@@ -8,12 +8,13 @@ namespace Rosetta.EndToEnd;
 /// <summary>Two nodes: who dies is taken over, who freezes is shut out, who stops drains.</summary>
 public sealed class ClusterTests(ITestOutputHelper output)
 {
-    static readonly TimeSpan TakeOverBound = TimeSpan.FromSeconds(20);
+    // Other tests share the machine meanwhile; in the long run this one has it for itself.
+    static readonly TimeSpan TakeOverBound = TimeSpan.FromSeconds(Environment.GetEnvironmentVariable("ROSETTA_LONG") is null ? 90 : 20);
 
     [Theory]
     [InlineData("oldest")]
     [InlineData("younger")]
-    public async Task Should_go_on_at_the_other_node_within_20_s_when_one_is_killed(string which)
+    public async Task Should_go_on_at_the_other_node_when_one_is_killed(string which)
     {
         await using var installation = await Installation.StartAsync(targets: 3);
         await installation.Source.ExecuteAsync("CREATE TABLE public.marker (id int PRIMARY KEY)", Installation.Database);

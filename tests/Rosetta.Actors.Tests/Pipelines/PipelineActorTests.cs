@@ -67,9 +67,11 @@ public sealed class PipelineActorTests() : TestKit("akka.actor.provider = cluste
             """);
         var (pipeline, _) = await running.AddAsync("p");
         using var enough = new CancellationTokenSource();
+        // Often enough to meet every copy, not so often that none of it can begin on a busy machine.
+        using var pace = new PeriodicTimer(TimeSpan.FromSeconds(1));
         var traffic = Task.Run(async () =>
         {
-            for (var n = 0; !enough.IsCancellationRequested; n++)
+            for (var n = 0; !enough.IsCancellationRequested && await pace.WaitForNextTickAsync(); n++)
                 await running.SourceAsync($"TRUNCATE restless; INSERT INTO restless SELECT i, 'n{n}' FROM generate_series(1, 20) i; UPDATE restless SET v = v || '!' WHERE id < 5; INSERT INTO small VALUES (1000 + {n})");
         });
         var shard = CreateTestProbe();
