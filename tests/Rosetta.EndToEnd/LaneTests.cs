@@ -132,7 +132,7 @@ public sealed class LaneTests(ITestOutputHelper output)
         Assert.True(written > 200_000_000, $"{written} bytes of WAL");
         var took = await WaitForSlotAsync(installation, pipeline);
         output.WriteLine($"confirmed_flush_lsn followed over {written >> 20} MB after {took.TotalSeconds:0.0} s");
-        Assert.True(took < TimeSpan.FromSeconds(10), $"It took {took}.");
+        Assert.True(took < TimeSpan.FromSeconds(Long ? 10 : 60), $"It took {took}.");
     }
 
     static async Task<TimeSpan> WaitForSlotAsync(Installation installation, int pipeline)
