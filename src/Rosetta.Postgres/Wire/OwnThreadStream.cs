@@ -23,7 +23,7 @@ sealed class OwnThreadStream : Stream, IValueTaskSource<int>, IValueTaskSource
     int _wanted;
     TimeSpan _longest;
     CancellationToken _cancellation;
-    bool _isDisposed;
+    volatile bool _isDisposed;
 
     enum Order
     {
@@ -63,11 +63,12 @@ sealed class OwnThreadStream : Stream, IValueTaskSource<int>, IValueTaskSource
 
     public override bool CanSeek => false;
 
-    /// <summary>Waits until so many bytes have come, the time is over, or the connection ends; a read follows.</summary>
-    public ValueTask GatherAsync(int bytes, TimeSpan longest)
-    {
-        return new ValueTask(this, Give(Order.Gather, default, bytes, longest, CancellationToken.None));
-    }
+    /// <summary>
+    /// Waits until so many bytes have come, the time is over, or the connection ends; a read follows. It never fails: what happened to the connection is
+    /// told by that read.
+    /// </summary>
+    public ValueTask GatherAsync(int bytes, TimeSpan longest) =>
+        _isDisposed ? ValueTask.CompletedTask : new ValueTask(this, Give(Order.Gather, default, bytes, longest, CancellationToken.None));
 
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -91,7 +92,8 @@ sealed class OwnThreadStream : Stream, IValueTaskSource<int>, IValueTaskSource
     {
         lock (_gate)
         {
-            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            // The thread takes a gathering also from a disposed stream, and ends it at once.
+            ObjectDisposedException.ThrowIf(_isDisposed && order == Order.Read, this);
             if (_order != Order.None)
                 throw new InvalidOperationException("A read of this stream is under way.");
             _done.Reset();
@@ -141,13 +143,26 @@ sealed class OwnThreadStream : Stream, IValueTaskSource<int>, IValueTaskSource
         long start = Stopwatch.GetTimestamp();
         int before = 0;
         int now;
-        while ((now = _socket.Available) < _wanted && (now == 0 || now != before) && Stopwatch.GetElapsedTime(start) < _longest && !_isDisposed)
+        while ((now = Waiting()) < _wanted && (now == 0 || now != before) && Stopwatch.GetElapsedTime(start) < _longest && !_isDisposed)
         {
             before = now;
             Thread.Sleep(Step);
         }
 
         return 0;
+    }
+
+    // Bytes that have come and were not read; a broken connection counts as one that has enough.
+    int Waiting()
+    {
+        try
+        {
+            return _socket.Available;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return int.MaxValue;
+        }
     }
 
     // The order is free before the continuation runs, which gives the next one.
