@@ -8,10 +8,10 @@ namespace Rosetta.EndToEnd;
 /// <summary>Two nodes: who dies is taken over, who freezes is shut out, who stops drains.</summary>
 public sealed class ClusterTests(ITestOutputHelper output)
 {
-    // Other tests share the machine meanwhile; in the long run this one has it for itself.
-    static readonly TimeSpan TakeOverBound = TimeSpan.FromSeconds(Environment.GetEnvironmentVariable("ROSETTA_LONG") is null ? 90 : 20);
+    static readonly TimeSpan TakeOverBound = TimeSpan.FromSeconds(20);
 
     [Theory]
+    [Trait(TimeBound.Trait, TimeBound.Value)]
     [InlineData("oldest")]
     [InlineData("younger")]
     public async Task Should_go_on_at_the_other_node_when_one_is_killed(string which)

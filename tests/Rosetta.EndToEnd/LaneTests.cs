@@ -14,6 +14,7 @@ public sealed class LaneTests(ITestOutputHelper output)
     static readonly bool Long = Environment.GetEnvironmentVariable("ROSETTA_LONG") == "1";
 
     [Fact]
+    [Trait(TimeBound.Trait, TimeBound.Value)]
     public async Task Should_keep_the_other_destination_fresh_while_one_is_down_and_then_slow()
     {
         await using var installation = await Installation.StartAsync();
@@ -34,10 +35,10 @@ public sealed class LaneTests(ITestOutputHelper output)
         output.WriteLine($"slow: the other's lag {slow}");
         proxy.Delay(TimeSpan.Zero);
 
-        // Some samples are the machine's own pauses: it runs other tests meanwhile. A lane that holds another shows in all of them.
-        var share = Long ? 0.99 : 0.5;
-        Assert.True(down.Percentile(share) < 1, $"While the other was down, the lag was {down}.");
-        Assert.True(slow.Percentile(share) < 1, $"While the other was slow, the lag was {slow}.");
+        // A single sample may be the machine's own pause (a checkpoint of one of its servers). A lane that holds another shows in many.
+        var share = Long ? 0.99 : 0.95;
+        Assert.True(down.Percentile(share) < 1 && down.Percentile(1) < 3, $"While the other was down, the lag was {down}.");
+        Assert.True(slow.Percentile(share) < 1 && slow.Percentile(1) < 3, $"While the other was slow, the lag was {slow}.");
         Assert.Contains("RETRYING", down.States);
         await followed.AssertEqualAsync(node.Api, pipeline, TimeSpan.FromMinutes(4));
     }
@@ -117,6 +118,7 @@ public sealed class LaneTests(ITestOutputHelper output)
     }
 
     [Fact]
+    [Trait(TimeBound.Trait, TimeBound.Value)]
     public async Task Should_move_the_slot_of_an_idle_pipeline_over_WAL_that_holds_nothing_for_it()
     {
         await using var installation = await Installation.StartAsync(targets: 1);
@@ -132,7 +134,7 @@ public sealed class LaneTests(ITestOutputHelper output)
         Assert.True(written > 200_000_000, $"{written} bytes of WAL");
         var took = await WaitForSlotAsync(installation, pipeline);
         output.WriteLine($"confirmed_flush_lsn followed over {written >> 20} MB after {took.TotalSeconds:0.0} s");
-        Assert.True(took < TimeSpan.FromSeconds(Long ? 10 : 60), $"It took {took}.");
+        Assert.True(took < TimeSpan.FromSeconds(10), $"It took {took}.");
     }
 
     static async Task<TimeSpan> WaitForSlotAsync(Installation installation, int pipeline)
