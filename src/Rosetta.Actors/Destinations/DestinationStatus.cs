@@ -50,10 +50,7 @@ public sealed class DestinationStatus(TimeProvider time)
     public void Announce(DestinationPlan plan)
     {
         foreach (var table in plan.Tables)
-        {
-            var state = table.Excluded ? TableState.Excluded : table.Error is not null ? TableState.Error : TableState.Pending;
-            _tables.TryAdd(table.Source, TableProgress.Of(table, state));
-        }
+            _tables.TryAdd(table.Source, TableProgress.Of(table, TableProgress.StateOf(table, null, default)));
     }
 
     public void Change(TableName table, Func<TableProgress, TableProgress> change)

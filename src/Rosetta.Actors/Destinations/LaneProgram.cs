@@ -234,7 +234,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         foreach (var table in plan.Tables)
         {
             var known = session.Tables.GetValueOrDefault(table.Source);
-            var shown = TableProgress.Of(table, StateOf(table, known));
+            var shown = TableProgress.Of(table, TableProgress.StateOf(table, known, Lane.Passed));
             if (known?.Stop is { } stop)
                 shown = shown with { Error = stop.Describe(), Remedy = stop.Remedy };
             if (known is not null)
@@ -246,17 +246,6 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             Status.Set(shown);
         }
     }
-
-    TableState StateOf(PlannedTable table, DestinationTable? known) => table switch
-    {
-        { Excluded: true } => TableState.Excluded,
-        { Error: not null } => TableState.Error,
-        _ when known?.Stop is not null => TableState.Error,
-        _ when known?.Since is null => TableState.Pending,
-        _ when known.Since > Lane.Passed => TableState.CatchingUp,
-        { InsertOnly: true } => TableState.InsertOnly,
-        _ => TableState.Streaming,
-    };
 
     void ShowStreaming(IDestinationSession session)
     {

@@ -22,6 +22,19 @@ public sealed record TableProgress(
         _ => State,
     };
 
+    /// <param name="known">What the destination has of it; null for nothing, or not known yet.</param>
+    /// <param name="passed">Where the lane stands.</param>
+    public static TableState StateOf(PlannedTable table, DestinationTable? known, Lsn passed) => table switch
+    {
+        { Excluded: true } => TableState.Excluded,
+        { Error: not null } => TableState.Error,
+        _ when known?.Stop is not null => TableState.Error,
+        _ when known?.Since is null => TableState.Pending,
+        _ when known.Since > passed => TableState.CatchingUp,
+        { InsertOnly: true } => TableState.InsertOnly,
+        _ => TableState.Streaming,
+    };
+
     public static TableProgress Of(PlannedTable planned, TableState state) => new(
         planned.Source, planned.Route?.Target, state, 0, planned.Description?.EstimatedRows is { } rows and >= 0 ? rows : null, default, planned.Error, planned.Remedy)
     {
