@@ -76,10 +76,18 @@ public sealed class PipelineActorTests() : TestKit("akka.actor.provider = cluste
         });
         var shard = CreateTestProbe();
         var actor = running.Run(shard, pipeline);
-        foreach (var table in (string[])["public.big", "public.small", "public.restless"])
+        foreach (var table in (string[])["public.big", "public.small"])
             await running.WaitForAsync(pipeline, table, TableState.Streaming);
         await enough.CancelAsync();
         await traffic;
+        // On a machine so busy that each of its snapshots met a TRUNCATE the restless one was given up, with the remedy that is taken here.
+        await running.WaitForAsync(pipeline, "public.restless", TableState.Streaming, TableState.Error);
+        if ((await running.TablesAsync(pipeline))["public.restless"].State == TableState.Error.ToName())
+        {
+            Assert.Equal("DONE", (await running.RequestAsync(actor, pipeline, PipelineRequestKind.ResyncTable, "public.restless")).State);
+            await running.WaitForAsync(pipeline, "public.restless", TableState.Streaming);
+        }
+
         // A second copy of it would have made a second table of the same name, or emptied the first: neither is left out.
         Assert.Equal(200_000, (await running.TablesAsync(pipeline))["public.big"].SnapshotRows);
         Assert.Equal(0, (await running.StatusAsync(pipeline)).Runtime!.Restarts);

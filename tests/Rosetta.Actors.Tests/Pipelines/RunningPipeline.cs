@@ -94,9 +94,9 @@ sealed class RunningPipeline : IAsyncDisposable
     }
 
     /// <summary>Asks for something and waits until it is answered.</summary>
-    public async Task<PipelineRequestState> RequestAsync(IActorRef actor, long pipeline, PipelineRequestKind kind)
+    public async Task<PipelineRequestState> RequestAsync(IActorRef actor, long pipeline, PipelineRequestKind kind, string? table = null)
     {
-        var request = Value(await _store.Requests.AddAsync(pipeline, kind, null, null, "test", default));
+        var request = Value(await _store.Requests.AddAsync(pipeline, kind, null, table, "test", default));
         actor.Tell(new PipelineCommands.LookForRequests(pipeline));
         PipelineRequestState? state = null;
         await Wait.UntilAsync(
@@ -107,7 +107,8 @@ sealed class RunningPipeline : IAsyncDisposable
     public async Task<IReadOnlyDictionary<string, TableView>> TablesAsync(long pipeline) =>
         (await _store.Status.ReadAsync([pipeline], default))[pipeline].Destinations.Values.SelectMany(d => d.Tables).ToDictionary(t => t.TableName);
 
-    public async Task WaitForAsync(long pipeline, string table, TableState state)
+    /// <summary>Waits until the table is in one of the states.</summary>
+    public async Task WaitForAsync(long pipeline, string table, params TableState[] states)
     {
         var seen = "nothing";
         await Wait.UntilAsync(
@@ -115,9 +116,9 @@ sealed class RunningPipeline : IAsyncDisposable
             {
                 var tables = await TablesAsync(pipeline);
                 seen = string.Join(", ", tables.Values.Select(t => $"{t.TableName} {t.State} {t.Error}"));
-                return tables.TryGetValue(table, out var found) && found.State == state.ToName();
+                return tables.TryGetValue(table, out var found) && states.Any(s => s.ToName() == found.State);
             },
-            $"{table} to be {state}", Patience);
+            $"{table} to be {string.Join(" or ", states)}", Patience);
         Assert.NotEqual("nothing", seen);
     }
 
