@@ -13,6 +13,7 @@ using Rosetta.Api.Health;
 using Rosetta.Api.Hosting;
 using Rosetta.Api.Monitoring;
 using Rosetta.Api.Pipelines;
+using Rosetta.Api.Presets;
 using Rosetta.Api.Problems;
 using Rosetta.Api.Sources;
 using Rosetta.Core.Positions;
@@ -65,6 +66,8 @@ public static class RosettaApi
         services.AddSingleton<IValidator<ChangePipeline>, ChangePipelineValidator>();
         services.AddSingleton<IValidator<AttachDestination>, AttachDestinationValidator>();
         services.AddSingleton<IValidator<ReplaceTableSyncs>, ReplaceTableSyncsValidator>();
+        services.AddSingleton<IValidator<CreatePreset>, CreatePresetValidator>();
+        services.AddSingleton<IValidator<ChangePreset>, ChangePresetValidator>();
     }
 
     /// <summary>Maps the API's routes and what every request passes.</summary>
@@ -83,6 +86,7 @@ public static class RosettaApi
         api.MapDestinations();
         api.MapPipelines();
         api.MapPipelineDestinations();
+        api.MapPresets();
         api.MapMonitoring();
         api.MapCluster();
         app.MapHealth();

@@ -1,7 +1,9 @@
+using Dapper;
 using Rosetta.Store.Configuration;
 using Rosetta.Store.Destinations;
 using Rosetta.Store.Monitoring;
 using Rosetta.Store.Pipelines;
+using Rosetta.Store.Presets;
 using Rosetta.Store.Requests;
 using Rosetta.Store.Runtime;
 using Rosetta.Store.Secrets;
@@ -20,6 +22,7 @@ public sealed class ConfigStore
         Destinations = new DestinationRepository(database, installation);
         Pipelines = new PipelineRepository(database, installation);
         PipelineDestinations = new PipelineDestinationRepository(database, Pipelines);
+        Presets = new PresetRepository(database);
         Epochs = new EpochRepository(database);
         SlotRecords = new SlotRecordRepository(database);
         Reports = new PipelineReportRepository(database);
@@ -43,6 +46,8 @@ public sealed class ConfigStore
 
     public PipelineDestinationRepository PipelineDestinations { get; }
 
+    public PresetRepository Presets { get; }
+
     public EpochRepository Epochs { get; }
 
     public SlotRecordRepository SlotRecords { get; }
@@ -60,4 +65,33 @@ public sealed class ConfigStore
     public NotificationRepository Notifications { get; }
 
     public DataFlowRepository DataFlow { get; }
+
+    /// <summary>"rosetta" in ASCII, cut to 63 bits, and 2: held while the whole configuration is changed at once.</summary>
+    const long WholeConfigurationKey = 0x726F736574746102;
+
+    /// <summary>
+    /// Runs several reads and writes as one transaction, through a store whose repositories all belong to it. Such transactions take turns, and
+    /// nobody else changes what is configured meanwhile: every row is locked first, in the order in which single changes lock them.
+    /// </summary>
+    /// <param name="isKept">Whether what was written stays.</param>
+    public Task<T> TransactAsync<T>(Func<ConfigStore, Task<T>> work, Func<T, bool> isKept, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        return Database.TransactAsync(
+            async database =>
+            {
+                await database.WriteAsync(
+                    connection => connection.ExecuteAsync(new CommandDefinition(
+                        $"""
+                        SELECT pg_advisory_xact_lock({WholeConfigurationKey});
+                        SELECT FROM sources ORDER BY id FOR NO KEY UPDATE;
+                        SELECT FROM destinations ORDER BY id FOR NO KEY UPDATE;
+                        SELECT FROM pipelines ORDER BY id FOR NO KEY UPDATE;
+                        """,
+                        cancellationToken: cancellationToken)),
+                    cancellationToken).ConfigureAwait(false);
+                return await work(new ConfigStore(database, Installation)).ConfigureAwait(false);
+            },
+            isKept, cancellationToken);
+    }
 }

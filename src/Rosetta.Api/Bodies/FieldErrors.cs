@@ -20,13 +20,23 @@ sealed class FieldErrors
 
     public IReadOnlyDictionary<string, string[]> ToDictionary() => _messages.ToDictionary(m => m.Key, m => m.Value.ToArray());
 
+    /// <summary>Takes over the errors of a part, whose fields lie below <paramref name="path"/>; <c>body</c>, the part itself, becomes the path.</summary>
+    public void AddBelow(string path, IReadOnlyDictionary<string, string[]> errors)
+    {
+        foreach (var (field, messages) in errors)
+            foreach (var message in messages) Add(field == "body" ? path : $"{path}.{field}", message);
+    }
+
     /// <param name="part">What the fields are of: body or query.</param>
     /// <exception cref="RequestProblemException">422 with all of them.</exception>
     public void ThrowIfAny(string part)
     {
-        if (Any)
-            throw new RequestProblemException(StatusCodes.Status422UnprocessableEntity, $"The {part} is not acceptable: {Summary}.", ToDictionary());
+        if (Any) throw ToProblem(part);
     }
+
+    /// <summary>422 with all of them.</summary>
+    public RequestProblemException ToProblem(string part) =>
+        new(StatusCodes.Status422UnprocessableEntity, $"The {part} is not acceptable: {Summary}.", ToDictionary());
 
     string Summary => string.Join("; ", _messages.Take(5).Select(m => $"{m.Key}: {m.Value[0]}")) + (_messages.Count > 5 ? "; ..." : "");
 }

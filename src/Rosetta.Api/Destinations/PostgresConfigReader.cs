@@ -59,8 +59,7 @@ static class PostgresConfigReader
     {
         var own = new FieldErrors();
         var read = BodyBinder.Bind<T>(JsonSerializer.SerializeToElement(config), own);
-        foreach (var (field, messages) in own.ToDictionary())
-            foreach (var message in messages) errors.Add(field == "body" ? "config" : $"config.{field}", message);
+        errors.AddBelow("config", own.ToDictionary());
         return read;
     }
 

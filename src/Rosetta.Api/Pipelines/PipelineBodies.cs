@@ -10,10 +10,13 @@ public sealed record ChangePipeline(string? Name = null, long? SourceId = null);
 /// <summary>Body of <c>POST /pipelines/{id}/destinations</c>.</summary>
 /// <param name="Snapshot">initial: its tables are copied first; none: changes only, from now on.</param>
 /// <param name="TableSyncs">Absent or empty: every user table, new ones included.</param>
-public sealed record AttachDestination(long DestinationId, string Snapshot = "initial", IReadOnlyList<TableSyncBody>? TableSyncs = null);
+/// <param name="PresetId">In place of table_syncs: those of a preset, copied now.</param>
+public sealed record AttachDestination(
+    long DestinationId, string Snapshot = "initial", IReadOnlyList<TableSyncBody>? TableSyncs = null, long? PresetId = null);
 
 /// <summary>Body of <c>PUT /pipelines/{id}/destinations/{dest_id}/tables</c>: the whole list; empty means every user table.</summary>
-public sealed record ReplaceTableSyncs(IReadOnlyList<TableSyncBody>? TableSyncs = null);
+/// <param name="PresetId">In place of table_syncs: those of a preset, copied now.</param>
+public sealed record ReplaceTableSyncs(IReadOnlyList<TableSyncBody>? TableSyncs = null, long? PresetId = null);
 
 /// <summary>A choice of table.</summary>
 /// <param name="TableName">schema.table as in the catalog (no schema: public), or a pattern with *. A part that contains . " or * is written in double quotes.</param>

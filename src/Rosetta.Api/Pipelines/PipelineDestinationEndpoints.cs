@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Rosetta.Api.Access;
 using Rosetta.Api.Bodies;
 using Rosetta.Api.Documents;
+using Rosetta.Api.Presets;
 using Rosetta.Api.Problems;
 using Rosetta.Store;
 using Rosetta.Store.Pipelines;
@@ -40,7 +41,7 @@ static class PipelineDestinationEndpoints
             .Describe("Show the choice of tables").Gives<TableSyncsAnswer>().Refuses(404);
 
         destinations.MapPut("/{destinationId:long}/tables", ReplaceAsync)
-            .Describe("Replace the choice of tables", "An empty list means every user table. The pipeline must be paused.")
+            .Describe("Replace the choice of tables", "An empty list means every user table; with preset_id the tables of a preset are copied. The pipeline must be paused.")
             .Takes<ReplaceTableSyncs>().Gives<TableSyncsAnswer>().Refuses(404, 409);
 
         destinations.MapPost("/{destinationId:long}/tables/{table}/resync", PipelineRequests.ResyncTableAsync)
@@ -52,7 +53,7 @@ static class PipelineDestinationEndpoints
     static async Task<IResult> AttachAsync(long id, Body<AttachDestination> body, ConfigStore store, CancellationToken cancellationToken)
     {
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
-        var syncs = TableSyncChecks.ToStore(body.Value.TableSyncs);
+        var syncs = await TableChoices.ReadAsync(store, body.Value.TableSyncs, body.Value.PresetId, cancellationToken);
         await TableSyncChecks.CheckColumnsAsync(pipeline.Source, syncs, cancellationToken);
         await TargetChecks.CheckAsync(store, id, body.Value.DestinationId, syncs, cancellationToken);
         var snapshot = body.Value.Snapshot == "none" ? SnapshotChoice.None : SnapshotChoice.Initial;
@@ -65,7 +66,7 @@ static class PipelineDestinationEndpoints
         long id, long destinationId, Body<ReplaceTableSyncs> body, ConfigStore store, CancellationToken cancellationToken)
     {
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
-        var syncs = TableSyncChecks.ToStore(body.Value.TableSyncs);
+        var syncs = await TableChoices.ReadAsync(store, body.Value.TableSyncs, body.Value.PresetId, cancellationToken);
         await TableSyncChecks.CheckColumnsAsync(pipeline.Source, syncs, cancellationToken);
         await TargetChecks.CheckAsync(store, id, destinationId, syncs, cancellationToken);
         return (await store.PipelineDestinations.ReplaceTableSyncsAsync(id, destinationId, syncs, cancellationToken)).Answer(

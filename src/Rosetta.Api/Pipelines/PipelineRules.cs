@@ -1,4 +1,5 @@
 using FluentValidation;
+using Rosetta.Api.Presets;
 using Rosetta.Api.Sources;
 using Rosetta.Core.Tables;
 
@@ -18,9 +19,9 @@ sealed class AttachDestinationValidator : AbstractValidator<AttachDestination>
 {
     public AttachDestinationValidator()
     {
-        RuleFor(a => a.Snapshot).Must(s => s is "initial" or "none").WithMessage("must be initial or none");
-        RuleForEach(a => a.TableSyncs).SetValidator(new TableSyncValidator());
-        RuleFor(a => a.TableSyncs).Must(TableSyncValidator.AreDistinct).WithMessage(TableSyncValidator.NamedTwice);
+        RuleFor(a => a.Snapshot).IsSnapshotChoice();
+        RuleFor(a => a.TableSyncs).IsChoiceOfTables();
+        RuleFor(a => a.PresetId).Must((body, id) => id is null || body.TableSyncs is null).WithMessage(TableChoices.Twice);
     }
 }
 
@@ -28,9 +29,20 @@ sealed class ReplaceTableSyncsValidator : AbstractValidator<ReplaceTableSyncs>
 {
     public ReplaceTableSyncsValidator()
     {
-        RuleForEach(r => r.TableSyncs).SetValidator(new TableSyncValidator());
-        RuleFor(r => r.TableSyncs).Must(TableSyncValidator.AreDistinct).WithMessage(TableSyncValidator.NamedTwice);
+        RuleFor(r => r.TableSyncs).IsChoiceOfTables();
+        RuleFor(r => r.PresetId).Must((body, id) => id is null || body.TableSyncs is null).WithMessage(TableChoices.Twice);
     }
+}
+
+/// <summary>Rules of a pipeline's destination, wherever it is described.</summary>
+static class PipelineDestinationRules
+{
+    public static IRuleBuilderOptions<T, string?> IsSnapshotChoice<T>(this IRuleBuilder<T, string?> rule) =>
+        rule.Must(s => s is null or "initial" or "none").WithMessage("must be initial or none");
+
+    public static void IsChoiceOfTables<T>(this IRuleBuilderInitial<T, IReadOnlyList<TableSyncBody>?> rule) => rule
+        .Must(TableSyncValidator.AreDistinct).WithMessage(TableSyncValidator.NamedTwice)
+        .ForEach(sync => sync.SetValidator(new TableSyncValidator()));
 }
 
 sealed class TableSyncValidator : AbstractValidator<TableSyncBody>

@@ -14,8 +14,6 @@ namespace Rosetta.Api.Pipelines;
 /// </summary>
 static class TargetChecks
 {
-    const int PageSize = 1000;
-
     /// <exception cref="RequestProblemException">422 for two entries with one target, 409 when another pipeline has it.</exception>
     public static async Task CheckAsync(
         ConfigStore store, long pipelineId, long destinationId, IReadOnlyList<TableSync> syncs, CancellationToken cancellationToken)
@@ -25,30 +23,26 @@ static class TargetChecks
         var errors = new FieldErrors();
         for (var i = 0; i < syncs.Count; i++)
         {
-            if (Named(syncs[i], destination) is { } named && !targets.TryAdd(named.Target, named.Source))
+            if (syncs[i].Enabled && Named(syncs[i].TableName, syncs[i].TableNameTarget, destination) is { } named && !targets.TryAdd(named.Target, named.Source))
                 errors.Add($"table_syncs[{i}].table_name_target", $"table {named.Target} is the target of {targets[named.Target]} already");
         }
 
         errors.ThrowIfAny("body");
         if (targets.Count == 0) return;
-        var pipelines = await store.Pipelines.ListAsync(PageSize, 0, cancellationToken);
-        foreach (var other in pipelines.Items.Where(p => p.Id != pipelineId))
+        foreach (var other in await store.PipelineDestinations.ChosenTablesAsync(destinationId, pipelineId, cancellationToken))
         {
-            foreach (var sync in other.Destinations.Where(d => d.Destination.Id == destinationId).SelectMany(d => d.TableSyncs))
+            if (other.Enabled && Named(other.TableName, other.TableNameTarget, destination) is { } taken && targets.ContainsKey(taken.Target))
             {
-                if (Named(sync, destination) is { } taken && targets.ContainsKey(taken.Target))
-                {
-                    throw new RequestProblemException(
-                        StatusCodes.Status409Conflict,
-                        $"Table {taken.Target} of destination '{destination.Name}' belongs to pipeline '{other.Name}' (table {taken.Source}). "
-                        + "Choose another table_name_target, or take the table out of that pipeline first.");
-                }
+                throw new RequestProblemException(
+                    StatusCodes.Status409Conflict,
+                    $"Table {taken.Target} of destination '{destination.Name}' belongs to pipeline '{other.Pipeline}' (table {taken.Source}). "
+                    + "Choose another table_name_target, or take the table out of that pipeline first.");
             }
         }
     }
 
-    static (TableName Source, TableName Target)? Named(TableSync sync, DestinationDefinition destination) =>
-        sync.Enabled && !TablePattern.IsPattern(sync.TableName) && TableName.TryParse(sync.TableName, out var source)
-            ? (source, TablePlanner.TargetOf(source, sync.TableNameTarget, destination.Config.Text("schema")))
+    static (TableName Source, TableName Target)? Named(string name, string? target, DestinationDefinition destination) =>
+        !TablePattern.IsPattern(name) && TableName.TryParse(name, out var source)
+            ? (source, TablePlanner.TargetOf(source, target, destination.Config.Text("schema")))
             : null;
 }

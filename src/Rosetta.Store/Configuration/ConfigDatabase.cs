@@ -26,6 +26,9 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
     readonly ILogger<ConfigDatabase> _logger;
     readonly TimeProvider _time;
 
+    /// <summary>Set in the view that <see cref="TransactAsync{T}(Func{ConfigDatabase, Task{T}}, Func{T, bool}, CancellationToken)"/> hands out.</summary>
+    readonly NpgsqlTransaction? _within;
+
     /// <param name="url">The value of <c>CONFIG_DATABASE_URL</c>.</param>
     /// <exception cref="ConfigDatabaseSettingException">The value cannot be read.</exception>
     public ConfigDatabase(string? url, ILogger<ConfigDatabase> logger, TimeProvider? time = null)
@@ -43,6 +46,9 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
         _dataSource = NpgsqlDataSource.Create(Settings.ConnectionString);
         StoreTypes.Register();
     }
+
+    ConfigDatabase(ConfigDatabase whole, NpgsqlTransaction within) =>
+        (_dataSource, _logger, _time, Settings, _within) = (whole._dataSource, whole._logger, whole._time, whole.Settings, within);
 
     /// <summary>The settings of every connection; holds the password, so never logged.</summary>
     internal NpgsqlConnectionStringBuilder Settings { get; }
@@ -88,12 +94,36 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
     public Task<T> TransactAsync<T>(Func<NpgsqlConnection, NpgsqlTransaction, Task<T>> work, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(work);
+        if (_within is { } outer) return RunAsync(connection => work(connection, outer), cancellationToken);
         return RunAsync(
             async connection =>
             {
                 await using var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
                 var result = await work(connection, transaction).ConfigureAwait(false);
                 await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+                return result;
+            },
+            cancellationToken);
+    }
+
+    /// <summary>
+    /// Runs <paramref name="work"/> on a view of this database whose every read and write is part of one transaction; what a write's own transaction
+    /// would undo, it undoes there too, by a savepoint. The view is for one caller at a time, and for no longer than <paramref name="work"/> takes.
+    /// </summary>
+    /// <param name="isKept">Whether the transaction is committed; otherwise, and after an exception, nothing has happened.</param>
+    /// <exception cref="ConfigDatabaseUnavailableException">The config database is away.</exception>
+    public Task<T> TransactAsync<T>(Func<ConfigDatabase, Task<T>> work, Func<T, bool> isKept, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        ArgumentNullException.ThrowIfNull(isKept);
+        if (_within is not null) throw new InvalidOperationException("A transaction of several writes cannot hold another one.");
+        return RunAsync(
+            async connection =>
+            {
+                await using var transaction = await connection.BeginTransactionAsync(cancellationToken).ConfigureAwait(false);
+                var result = await work(new ConfigDatabase(this, transaction)).ConfigureAwait(false);
+                if (isKept(result)) await transaction.CommitAsync(cancellationToken).ConfigureAwait(false);
+                else await transaction.RollbackAsync(cancellationToken).ConfigureAwait(false);
                 return result;
             },
             cancellationToken);
@@ -153,6 +183,7 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
 
     async Task<T> RunAsync<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken)
     {
+        if (_within is { } outer) return await RunWithinAsync(outer, work, cancellationToken).ConfigureAwait(false);
         try
         {
             await using var connection = await _dataSource.OpenConnectionAsync(cancellationToken).ConfigureAwait(false);
@@ -173,6 +204,24 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
             // may be sound, and a server that is only slow should not have to make them all anew.
             if (IsBroken(e)) _dataSource.Clear();
             throw new ConfigDatabaseUnavailableException($"The config database ({Where}) is away: {e.Message}", e);
+        }
+    }
+
+    /// <summary>A refusal by a constraint would end the whole transaction; with a savepoint it ends the statement only, as the callers expect.</summary>
+    static async Task<T> RunWithinAsync<T>(NpgsqlTransaction outer, Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken)
+    {
+        const string Step = "step";
+        await outer.SaveAsync(Step, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var result = await work(outer.Connection!).ConfigureAwait(false);
+            await outer.ReleaseAsync(Step, cancellationToken).ConfigureAwait(false);
+            return result;
+        }
+        catch (PostgresException e) when (e.SqlState.StartsWith("23", StringComparison.Ordinal))
+        {
+            await outer.RollbackAsync(Step, cancellationToken).ConfigureAwait(false);
+            throw;
         }
     }
 

@@ -72,6 +72,7 @@ public static class StoreResult
         "sources_name_is_taken" => "A source of this name exists already. Choose another name.",
         "destinations_name_is_taken" => "A destination of this name exists already. Choose another name.",
         "pipelines_name_is_taken" => "A pipeline of this name exists already. Choose another name.",
+        "presets_name_is_taken" => "A preset of this name exists already. Choose another name.",
         "pipelines_source_exists" when e.Detail?.Contains("still referenced", StringComparison.Ordinal) == true =>
             "A pipeline still uses this source. Delete the pipeline first.",
         "pipelines_source_exists" => "There is no source with this id.",

@@ -13,4 +13,14 @@ public sealed record DestinationDefinition(long Id, string Name, DestinationType
 public sealed record NewDestination(string Name, DestinationType Type, JsonObject Config);
 
 /// <summary>A change of a destination: null stays, and the fields of <paramref name="Config"/> replace those of the same name.</summary>
-public sealed record DestinationChange(string? Name = null, JsonObject? Config = null);
+public sealed record DestinationChange(string? Name = null, JsonObject? Config = null)
+{
+    /// <summary>The fields as they are after the change.</summary>
+    public JsonObject ApplyTo(JsonObject old)
+    {
+        ArgumentNullException.ThrowIfNull(old);
+        var next = (JsonObject)old.DeepClone();
+        foreach (var (field, value) in Config ?? []) next[field] = value?.DeepClone();
+        return next;
+    }
+}

@@ -57,8 +57,7 @@ public sealed class DestinationRepository(ConfigDatabase database, Installation 
                 if (row is null) return StoreResult.Refused<DestinationDefinition>(StoreOutcome.NotFound, $"There is no destination {id}.");
 
                 var old = row.Open(installation.Secrets).Config.Fields;
-                var next = (JsonObject)old.DeepClone();
-                foreach (var (field, value) in change.Config ?? []) next[field] = value?.DeepClone();
+                var next = change.ApplyTo(old);
                 var same = JsonNode.DeepEquals(old, next);
                 if (!same && await StartedPipelines.UsingDestinationAsync(connection, transaction, id, cancellationToken).ConfigureAwait(false) is { } started)
                 {

@@ -50,3 +50,9 @@ public sealed record TableSync(
 
 /// <summary>The short form that the config poller compares at every poll.</summary>
 public sealed record PipelineSummary(long Id, string Name, PipelineStatus Status, long ConfigVersion);
+
+/// <summary>A table that a pipeline chooses for a destination.</summary>
+/// <param name="Pipeline">Name of the pipeline.</param>
+/// <param name="TableName">As in <see cref="TableSync"/>.</param>
+/// <param name="TableNameTarget">As in <see cref="TableSync"/>.</param>
+public sealed record ChosenTable(string Pipeline, string TableName, string? TableNameTarget, bool Enabled);

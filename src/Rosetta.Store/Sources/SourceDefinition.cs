@@ -42,4 +42,23 @@ public sealed record SourceChange(
     Secret? Password = null,
     string? SslMode = null,
     string? PublicationName = null,
-    string? ReplicationName = null);
+    string? ReplicationName = null)
+{
+    /// <summary>The source as it is after the change.</summary>
+    public SourceDefinition ApplyTo(SourceDefinition old)
+    {
+        ArgumentNullException.ThrowIfNull(old);
+        return old with
+        {
+            Name = Name ?? old.Name,
+            Host = Host ?? old.Host,
+            Port = Port ?? old.Port,
+            Database = Database ?? old.Database,
+            Username = Username ?? old.Username,
+            Password = Password ?? old.Password,
+            SslMode = SslMode ?? old.SslMode,
+            PublicationName = PublicationName ?? old.PublicationName,
+            ReplicationName = ReplicationName ?? old.ReplicationName,
+        };
+    }
+}

@@ -67,18 +67,7 @@ public sealed class SourceRepository(ConfigDatabase database, Installation insta
                 if (row is null) return StoreResult.Refused<SourceDefinition>(StoreOutcome.NotFound, $"There is no source {id}.");
 
                 var old = row.Open(installation.Secrets);
-                var next = old with
-                {
-                    Name = change.Name ?? old.Name,
-                    Host = change.Host ?? old.Host,
-                    Port = change.Port ?? old.Port,
-                    Database = change.Database ?? old.Database,
-                    Username = change.Username ?? old.Username,
-                    Password = change.Password ?? old.Password,
-                    SslMode = change.SslMode ?? old.SslMode,
-                    PublicationName = change.PublicationName ?? old.PublicationName,
-                    ReplicationName = change.ReplicationName ?? old.ReplicationName,
-                };
+                var next = change.ApplyTo(old);
                 if (next with { Name = old.Name } != old
                     && await StartedPipelines.UsingSourceAsync(connection, transaction, id, cancellationToken).ConfigureAwait(false) is { } started)
                 {

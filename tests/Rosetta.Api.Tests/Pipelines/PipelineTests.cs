@@ -92,6 +92,33 @@ public sealed class PipelineTests(ApiFixture fixture)
     }
 
     [Fact]
+    public async Task Should_refuse_a_target_of_whichever_of_very_many_pipelines()
+    {
+        var (_, destination) = await fixture.AddPipelineAsync();
+        var source = await fixture.AddSourceAsync();
+        await fixture.Server.ExecuteAsync(
+            $"""
+            INSERT INTO pipelines (name, source_id) SELECT 'many ' || i, {source} FROM generate_series(1, 1100) i;
+            INSERT INTO pipeline_destinations (pipeline_id, destination_id) SELECT id, {destination} FROM pipelines WHERE source_id = {source};
+            INSERT INTO table_syncs (pipeline_id, destination_id, table_name) SELECT id, {destination}, 'public.' || name FROM pipelines WHERE source_id = {source};
+            """,
+            "config");
+        try
+        {
+            var mine = (await Api.PostAsync("pipelines", new { name = fixture.Name("mine"), source_id = source })).Id;
+            var refused = await Api.PostAsync(
+                $"pipelines/{mine}/destinations", new { destination_id = destination, table_syncs = new[] { new { table_name = "public.many 1100" } } });
+            Assert.Equal(409, refused.Status);
+            Assert.Contains("'many 1100'", (string)refused.Json["detail"]!, StringComparison.Ordinal);
+        }
+        finally
+        {
+            // Other tests list pipelines by the page.
+            await fixture.Server.ExecuteAsync($"DELETE FROM pipelines WHERE source_id = {source}", "config");
+        }
+    }
+
+    [Fact]
     public async Task Should_keep_the_choice_of_tables_and_take_its_own_answer_back()
     {
         var (id, destination) = await fixture.AddPipelineAsync();

@@ -19,12 +19,12 @@ public sealed class MigrationTests(StoreFixture fixture)
             await stores[0].ScalarAsync<long>("SELECT count(DISTINCT scriptname) FROM schemaversions"),
             await stores[0].ScalarAsync<long>("SELECT count(*) FROM schemaversions"));
         Assert.Equal(
-            18,
+            19,
             await stores[0].ScalarAsync<long>(
                 """
                 SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename IN ('sources', 'destinations', 'pipelines', 'pipeline_destinations',
                     'table_syncs', 'pipeline_metadata', 'table_states', 'pipeline_runtime', 'slot_records', 'slot_rested_on', 'pipeline_epochs',
-                    'pipeline_requests', 'wal_metrics', 'schema_history', 'notifications', 'cluster_nodes', 'data_flow_record_monitoring', 'installation')
+                    'pipeline_requests', 'wal_metrics', 'schema_history', 'notifications', 'cluster_nodes', 'data_flow_record_monitoring', 'installation', 'presets')
                 """));
         foreach (var store in stores) await store.DisposeAsync();
     }
