@@ -16,6 +16,7 @@ public static class RosettaCommand
             TableCommands.Create(),
             SourceCommands.Create(),
             DestinationCommands.Create(),
+            PresetCommands.Create(),
             ClusterCommands.Create(),
             HealthCommand.Create()
         };

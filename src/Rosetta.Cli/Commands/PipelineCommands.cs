@@ -72,17 +72,20 @@ static class PipelineCommands
         var snapshot = new Option<string?>("--snapshot") { Description = "initial: copy what is there, then follow (default); none: changes from now on" };
         snapshot.AcceptOnlyFromAmong("initial", "none");
         var tables = new Option<string[]>("--table", "-t") { Description = "schema.table or schema.*; may be repeated (default: every user table)" };
+        var preset = new Option<string?>("--preset") { Description = "Id or name of a preset whose tables it gets" };
         return Verb.Create(
             "attach", "Adds a destination, also while the pipeline runs",
             async i =>
             {
                 var destination = await i.IdAsync("destinations", DestinationArgument);
                 var chosen = i.Value(tables) ?? [];
+                if (chosen.Length > 0 && i.Value(preset) is not null) throw new RefusedException("Name the tables (--table) or a preset (--preset), not both");
                 var body = new AttachDestination(
-                    destination, i.Value(snapshot), chosen.Length == 0 ? null : [.. chosen.Select(t => new TableSync(t))]);
+                    destination, i.Value(snapshot), chosen.Length == 0 ? null : [.. chosen.Select(t => new TableSync(t))],
+                    i.Value(preset) is { } name ? await i.IdAsync("presets", name) : null);
                 i.Done(await i.PostAsync(await PathAsync(i, "/destinations"), body), $"{i.Value(DestinationArgument)} attached to {i.Value(PipelineArgument)}");
             },
-            PipelineArgument, DestinationArgument, snapshot, tables);
+            PipelineArgument, DestinationArgument, snapshot, tables, preset);
     }
 
     static async Task DetachAsync(Invocation i)

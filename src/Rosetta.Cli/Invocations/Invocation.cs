@@ -51,6 +51,8 @@ sealed class Invocation : IDisposable
 
     public Task<ApiAnswer> PostAsync(string path, object? body = null) => Api.PostAsync(path, body, Cancelled);
 
+    public Task<ApiAnswer> PutAsync(string path, object body) => Api.SendAsync(HttpMethod.Put, path, body, Cancelled);
+
     public Task<ApiAnswer> DeleteAsync(string path) => Api.DeleteAsync(path, Cancelled);
 
     /// <summary>Prints the answer: as it came with --json, otherwise the way <paramref name="render"/> shows it.</summary>

@@ -5,7 +5,9 @@ public sealed record NewPipeline(string Name, long SourceId);
 
 /// <summary>Body of <c>POST /pipelines/{id}/destinations</c>.</summary>
 /// <param name="Snapshot">initial (copy what is there, then follow) or none (changes from now on).</param>
-public sealed record AttachDestination(long DestinationId, string? Snapshot = null, IReadOnlyList<TableSync>? TableSyncs = null);
+/// <param name="PresetId">In place of the tables: those of a preset, copied now.</param>
+public sealed record AttachDestination(
+    long DestinationId, string? Snapshot = null, IReadOnlyList<TableSync>? TableSyncs = null, long? PresetId = null);
 
 /// <summary>Which table, and where to.</summary>
 public sealed record TableSync(string TableName, string? TableNameTarget = null, IReadOnlyList<string>? Columns = null, bool? Enabled = null);

@@ -81,6 +81,7 @@ public sealed class CommandTests : IAsyncLifetime
     [InlineData("sources delete 1")]
     [InlineData("sources publication 1 --drop")]
     [InlineData("destinations delete 3")]
+    [InlineData("presets delete 3")]
     [InlineData("cluster down 127.0.0.1:4053")]
     [InlineData("cluster leave 127.0.0.1:4053")]
     public async Task Should_do_nothing_destructive_without_asking(string verb)
