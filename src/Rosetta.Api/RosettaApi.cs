@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Rosetta.Api.Access;
 using Rosetta.Api.Cluster;
+using Rosetta.Api.Configuration;
 using Rosetta.Api.Destinations;
 using Rosetta.Api.Documents;
 using Rosetta.Api.Health;
@@ -87,6 +88,7 @@ public static class RosettaApi
         api.MapPipelines();
         api.MapPipelineDestinations();
         api.MapPresets();
+        api.MapConfig();
         api.MapMonitoring();
         api.MapCluster();
         app.MapHealth();

@@ -20,6 +20,8 @@ public static class RosettaCommand
             ClusterCommands.Create(),
             HealthCommand.Create()
         };
+        foreach (var command in ConfigCommands.Create())
+            root.Subcommands.Add(command);
         GlobalOptions.AddTo(root);
         return root;
     }

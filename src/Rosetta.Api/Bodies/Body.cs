@@ -19,14 +19,10 @@ sealed record Body<T>(T Value)
         var value = BodyBinder.Bind<T>((document ?? empty!).RootElement, errors);
         if (value is not null && context.RequestServices.GetService<IValidator<T>>() is { } validator)
         {
-            foreach (var failure in (await validator.ValidateAsync(value, context.RequestAborted).ConfigureAwait(false)).Errors)
-                errors.Add(Field(failure.PropertyName), failure.ErrorMessage);
+            errors.Add(await validator.ValidateAsync(value, context.RequestAborted).ConfigureAwait(false));
         }
 
         errors.ThrowIfAny("body");
         return new Body<T>(value!);
     }
-
-    /// <summary><c>TableSyncs[0].TableName</c> as the body spells it.</summary>
-    static string Field(string path) => string.Join('.', path.Split('.').Select(JsonNamingPolicy.SnakeCaseLower.ConvertName));
 }

@@ -19,15 +19,24 @@ static class BodyReader
     /// <exception cref="RequestProblemException">It cannot be read as JSON.</exception>
     public static async Task<JsonDocument?> ReadAsync(HttpRequest request)
     {
-        var body = await ReadBytesAsync(request).ConfigureAwait(false);
+        var body = await ReadBytesAsync(request, Limit).ConfigureAwait(false);
         if (body.Length == 0) return null;
-        if (!MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
-            || !(type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type.Suffix.Equals("json", StringComparison.OrdinalIgnoreCase))
-            || (type.Charset.HasValue && !type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)))
-        {
+        if (!IsJson(TypeOf(request)))
             throw new RequestProblemException(StatusCodes.Status415UnsupportedMediaType, "The body must be sent as UTF-8 with Content-Type: application/json.");
-        }
+        return ParseJson(body);
+    }
 
+    /// <summary>The body's type; null when it is none, or of another character set than UTF-8.</summary>
+    public static MediaTypeHeaderValue? TypeOf(HttpRequest request) =>
+        MediaTypeHeaderValue.TryParse(request.ContentType, out var type)
+        && (!type.Charset.HasValue || type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase)) ? type : null;
+
+    public static bool IsJson(MediaTypeHeaderValue? type) => type is not null
+        && (type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase) || type.Suffix.Equals("json", StringComparison.OrdinalIgnoreCase));
+
+    /// <exception cref="RequestProblemException">400: it is no JSON.</exception>
+    public static JsonDocument ParseJson(ReadOnlyMemory<byte> body)
+    {
         if (!Utf8.IsValid(body.Span)) throw new RequestProblemException(StatusCodes.Status400BadRequest, "The body is not valid JSON: it is not UTF-8.");
         try
         {
@@ -43,19 +52,21 @@ static class BodyReader
         }
     }
 
-    static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request)
+    /// <param name="limit">In bytes.</param>
+    /// <exception cref="RequestProblemException">413: it is larger.</exception>
+    public static async Task<ReadOnlyMemory<byte>> ReadBytesAsync(HttpRequest request, int limit)
     {
-        if (request.ContentLength > Limit) throw TooLarge();
+        if (request.ContentLength > limit) throw TooLarge(limit);
         var bytes = new ArrayBufferWriter<byte>((int)Math.Max(request.ContentLength ?? 0, 512));
         while (true)
         {
             var read = await request.Body.ReadAsync(bytes.GetMemory(4096), request.HttpContext.RequestAborted).ConfigureAwait(false);
             if (read == 0) return bytes.WrittenMemory;
             bytes.Advance(read);
-            if (bytes.WrittenCount > Limit) throw TooLarge();
+            if (bytes.WrittenCount > limit) throw TooLarge(limit);
         }
     }
 
-    static RequestProblemException TooLarge() =>
-        new(StatusCodes.Status413PayloadTooLarge, $"The body is larger than {Limit} bytes.");
+    static RequestProblemException TooLarge(int limit) =>
+        new(StatusCodes.Status413PayloadTooLarge, $"The body is larger than {limit} bytes.");
 }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using FluentValidation.Results;
 using Microsoft.AspNetCore.Http;
 using Rosetta.Api.Problems;
 
@@ -19,6 +21,13 @@ sealed class FieldErrors
     }
 
     public IReadOnlyDictionary<string, string[]> ToDictionary() => _messages.ToDictionary(m => m.Key, m => m.Value.ToArray());
+
+    /// <summary>Adds what a validator found; <c>TableSyncs[0].TableName</c> is named as the body spells it.</summary>
+    public void Add(ValidationResult result)
+    {
+        foreach (var failure in result.Errors)
+            Add(string.Join('.', failure.PropertyName.Split('.').Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)), failure.ErrorMessage);
+    }
 
     /// <summary>Takes over the errors of a part, whose fields lie below <paramref name="path"/>; <c>body</c>, the part itself, becomes the path.</summary>
     public void AddBelow(string path, IReadOnlyDictionary<string, string[]> errors)

@@ -17,6 +17,8 @@ namespace Rosetta.Api.Destinations;
 /// <summary><c>/destinations</c>: the systems changes are applied to.</summary>
 static class DestinationEndpoints
 {
+    public const string TypeIsFixed = "The type of a destination cannot be changed. Add another destination.";
+
     public static void MapDestinations(this RouteGroupBuilder api)
     {
         var destinations = api.MapGroup("/destinations").WithTags("Destinations");
@@ -71,7 +73,7 @@ static class DestinationEndpoints
     {
         if (await store.Destinations.FindAsync(id, cancellationToken) is not { } current) return NoDestination(id);
         if (body.Value.Type is { } type && PostgresConfigReader.ReadType(type) != current.Type)
-            return Problem.Conflict("The type of a destination cannot be changed. Add another destination.");
+            return Problem.Conflict(TypeIsFixed);
         var config = body.Value.Config is { } fields ? PostgresConfigReader.ReadChange(fields) : null;
         return (await store.Destinations.ChangeAsync(id, new DestinationChange(body.Value.Name, config), cancellationToken)).Answer(
             destination => TypedResults.Ok(ToAnswer(destination)));

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Rosetta.Api.Access;
+using Rosetta.Api.Configuration;
 using Rosetta.Api.Problems;
 
 namespace Rosetta.Api.Documents;
@@ -18,6 +19,11 @@ static class Descriptions
 
     public static RouteHandlerBuilder Takes<T>(this RouteHandlerBuilder endpoint, bool optional = false)
         where T : class => endpoint.WithMetadata(new TakesBody(typeof(T), optional)).Refuses(400, 413, 415, 422);
+
+    /// <summary>A configuration file, as it is or in JSON.</summary>
+    public static RouteHandlerBuilder TakesYaml(this RouteHandlerBuilder endpoint) => endpoint
+        .WithMetadata(new TakesBody(typeof(ConfigSubmissionBody), false, TextType: ConfigSubmission.ContentType))
+        .HasQuery("prune", "true: what the file does not have is deleted.", "boolean").Refuses(400, 413, 415, 422);
 
     public static RouteHandlerBuilder Gives<T>(
         this RouteHandlerBuilder endpoint, int status = StatusCodes.Status200OK, string contentType = "application/json") =>
@@ -42,7 +48,8 @@ static class Descriptions
 }
 
 /// <summary>The body an endpoint takes; read by <see cref="Bodies.Body{T}"/>, so ASP.NET does not know it by itself.</summary>
-sealed record TakesBody(Type RequestType, bool IsOptional);
+/// <param name="TextType">Content type of a text that it may be instead.</param>
+sealed record TakesBody(Type RequestType, bool IsOptional, string? TextType = null);
 
 /// <summary>A parameter that the endpoint reads by itself.</summary>
 sealed record UnboundParameter(string Name, string Description, string Type, bool InPath);

@@ -71,6 +71,7 @@ static class OpenApiDocuments
                         ["application/json"] = new() { Schema = await context.GetOrCreateSchemaAsync(body.RequestType, null, cancellationToken) },
                     },
                 };
+                if (body.TextType is { } text) operation.RequestBody.Content![text] = new OpenApiMediaType { Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
             }
             else if (item is UnboundParameter parameter)
             {

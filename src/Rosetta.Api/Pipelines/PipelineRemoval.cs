@@ -24,8 +24,7 @@ static class PipelineRemoval
 
         if (await store.SlotRecords.FindAsync(id, cancellationToken) is { } slot)
         {
-            // Whoever may still be draining it is shut out: nothing is acknowledged or reported any more.
-            await store.Epochs.IssueAsync(id, "deleted through the API", cancellationToken);
+            await ShutOutAsync(store, id, cancellationToken);
             if (await DropAsync(store, pipeline, slot, time, cancellationToken) is { } failure)
             {
                 if (!force)
@@ -41,8 +40,12 @@ static class PipelineRemoval
         return (await store.Pipelines.DeleteAsync(id, cancellationToken)).Answer(_ => TypedResults.NoContent());
     }
 
+    /// <summary>Whoever may still be draining it is shut out: nothing is acknowledged or reported any more.</summary>
+    public static Task ShutOutAsync(ConfigStore store, long id, CancellationToken cancellationToken) =>
+        store.Epochs.IssueAsync(id, "deleted through the API", cancellationToken);
+
     /// <summary>Null when the source has nothing of the pipeline any more, otherwise why not.</summary>
-    static async Task<string?> DropAsync(
+    public static async Task<string?> DropAsync(
         ConfigStore store, PipelineDefinition pipeline, SlotRecord slot, TimeProvider time, CancellationToken cancellationToken)
     {
         try

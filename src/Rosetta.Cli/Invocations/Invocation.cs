@@ -76,6 +76,9 @@ sealed class Invocation : IDisposable
     /// <summary>A line as it is: no markup, no wrapping.</summary>
     public void Line(string text) => Console.Profile.Out.Writer.WriteLine(text);
 
+    /// <summary>A text as it is, with the line breaks it has.</summary>
+    public void Text(string text) => Console.Profile.Out.Writer.Write(text);
+
     /// <summary>Asks, unless --yes was given.</summary>
     /// <exception cref="RefusedException">The answer was no, or there is nobody to ask.</exception>
     public void Confirm(string question)

@@ -8,7 +8,7 @@ sealed record RosettaRun(int ExitCode, string Output, string Errors)
 {
     static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
 
-    public static async Task<RosettaRun> StartAsync(Uri api, string arguments, string? key = null, string input = "")
+    public static async Task<RosettaRun> StartAsync(Uri api, string arguments, string? key = null, string input = "", (string Name, string Value)? variable = null)
     {
         var start = new ProcessStartInfo("dotnet")
         {
@@ -21,6 +21,8 @@ sealed record RosettaRun(int ExitCode, string Output, string Errors)
             start.ArgumentList.Add(argument);
         start.Environment["ROSETTA_API"] = api.ToString();
         start.Environment["ROSETTA_API_KEY"] = key;
+        if (variable is { } set)
+            start.Environment[set.Name] = set.Value;
         using var process = Process.Start(start)!;
         await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
