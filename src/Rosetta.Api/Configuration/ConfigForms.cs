@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Rosetta.Api.Bodies;
+using Rosetta.Api.Destinations;
 using Rosetta.Api.Pipelines;
 using Rosetta.Core.Pipelines;
 using Rosetta.Store.Destinations;
@@ -25,7 +27,7 @@ static class ConfigForms
 
     public static JsonObject Of(DestinationDefinition destination) => new()
     {
-        ["name"] = destination.Name, ["type"] = destination.Type.ToName(), ["config"] = destination.Config.WithoutSecrets(),
+        ["name"] = destination.Name, ["type"] = destination.Type.ToName(), ["config"] = InOrder(destination.Config.WithoutSecrets()),
     };
 
     public static JsonObject Of(Preset preset) => new() { ["name"] = preset.Name, ["table_syncs"] = Of(preset.TableSyncs) };
@@ -50,6 +52,14 @@ static class ConfigForms
         }
 
         return list;
+    }
+
+    /// <summary>The config database has no order of fields that people would understand.</summary>
+    static JsonObject InOrder(JsonObject config)
+    {
+        var known = BodyShape.Of(typeof(PostgresConfig)).Fields.Select(f => f.Name).ToList();
+        return new(config.OrderBy(f => known.IndexOf(f.Key) is >= 0 and var index ? index : known.Count).ThenBy(f => f.Key, StringComparer.Ordinal)
+            .Select(f => KeyValuePair.Create(f.Key, f.Value?.DeepClone())));
     }
 
     static JsonObject ToJson(TableSyncBody body) => JsonSerializer.SerializeToNode(body, Json)!.AsObject();

@@ -66,11 +66,14 @@ sealed class PipelineRun(ConfigRun run)
     /// <summary>When everything else is there: whose target a table is, then the starts.</summary>
     public async Task FinishAsync()
     {
-        foreach (var choice in run.Choices)
+        var targets = new Dictionary<long, TargetChecks?>();
+        foreach (var choice in run.Choices.Where(c => c.TableSyncs.Count > 0))
         {
+            if (!targets.TryGetValue(choice.DestinationId, out var checks))
+                targets[choice.DestinationId] = checks = await TargetChecks.ReadAsync(run.Store, choice.DestinationId, run.Cancellation);
             try
             {
-                await TargetChecks.CheckAsync(run.Store, choice.PipelineId, choice.DestinationId, choice.TableSyncs, run.Cancellation);
+                checks?.Check(choice.PipelineId, choice.TableSyncs);
             }
             catch (RequestProblemException e)
             {

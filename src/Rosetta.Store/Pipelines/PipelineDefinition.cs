@@ -55,4 +55,4 @@ public sealed record PipelineSummary(long Id, string Name, PipelineStatus Status
 /// <param name="Pipeline">Name of the pipeline.</param>
 /// <param name="TableName">As in <see cref="TableSync"/>.</param>
 /// <param name="TableNameTarget">As in <see cref="TableSync"/>.</param>
-public sealed record ChosenTable(string Pipeline, string TableName, string? TableNameTarget, bool Enabled);
+public sealed record ChosenTable(long PipelineId, string Pipeline, string TableName, string? TableNameTarget, bool Enabled);

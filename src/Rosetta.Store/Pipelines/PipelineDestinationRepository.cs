@@ -7,19 +7,18 @@ namespace Rosetta.Store.Pipelines;
 /// <summary>Which destinations a pipeline has, and which tables each of them gets. Every method may throw <see cref="ConfigDatabaseUnavailableException"/>.</summary>
 public sealed class PipelineDestinationRepository(ConfigDatabase database, PipelineRepository pipelines)
 {
-    /// <summary>The tables that pipelines choose for a destination by name or pattern, and which pipeline does.</summary>
-    /// <param name="exceptPipelineId">Whose choices are left out.</param>
-    public Task<IReadOnlyList<ChosenTable>> ChosenTablesAsync(long destinationId, long exceptPipelineId, CancellationToken cancellationToken) =>
+    /// <summary>The tables that pipelines choose for a destination, by name or pattern, and which pipeline does.</summary>
+    public Task<IReadOnlyList<ChosenTable>> ChosenTablesAsync(long destinationId, CancellationToken cancellationToken) =>
         database.ReadAsync<IReadOnlyList<ChosenTable>>(
             async connection =>
             {
-                var rows = await connection.QueryAsync<(string Pipeline, string Table, string? Target, bool Enabled)>(new CommandDefinition(
+                var rows = await connection.QueryAsync<(long Id, string Pipeline, string Table, string? Target, bool Enabled)>(new CommandDefinition(
                     """
-                    SELECT p.name, t.table_name, t.table_name_target, t.enabled FROM table_syncs t JOIN pipelines p ON p.id = t.pipeline_id
-                    WHERE t.destination_id = @destinationId AND t.pipeline_id <> @exceptPipelineId ORDER BY t.pipeline_id, t.ordinal, t.id
+                    SELECT p.id, p.name, t.table_name, t.table_name_target, t.enabled FROM table_syncs t JOIN pipelines p ON p.id = t.pipeline_id
+                    WHERE t.destination_id = @destinationId ORDER BY t.pipeline_id, t.ordinal, t.id
                     """,
-                    new { destinationId, exceptPipelineId }, cancellationToken: cancellationToken)).ConfigureAwait(false);
-                return [.. rows.Select(r => new ChosenTable(r.Pipeline, r.Table, r.Target, r.Enabled))];
+                    new { destinationId }, cancellationToken: cancellationToken)).ConfigureAwait(false);
+                return [.. rows.Select(r => new ChosenTable(r.Id, r.Pipeline, r.Table, r.Target, r.Enabled))];
             },
             cancellationToken);
 

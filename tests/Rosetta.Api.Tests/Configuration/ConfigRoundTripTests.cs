@@ -1,11 +1,15 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text;
 using System.Text.Json.Nodes;
 using Rosetta.Api.Tests.Hosting;
 using Xunit;
+using Xunit.Abstractions;
 
 namespace Rosetta.Api.Tests.Configuration;
 
 [Collection(nameof(ApiCollection))]
-public sealed class ConfigRoundTripTests(ApiFixture fixture)
+public sealed class ConfigRoundTripTests(ApiFixture fixture, ITestOutputHelper output)
 {
     const string Odd = "o'b\"c: # - &x *y !z; DROP TABLE sources; \\ größe 表 🐘 %s {0} ~ yes";
 
@@ -87,6 +91,27 @@ public sealed class ConfigRoundTripTests(ApiFixture fixture)
 
         Assert.Equal(rows, await installation.RowsAsync());
         Assert.Equal(file, await installation.ExportAsync());
+    }
+
+    [Fact]
+    public async Task Should_carry_a_large_installation()
+    {
+        await using var installation = await Installation.StartAsync(fixture);
+        var file = new StringBuilder("version: 1\nsources: [{name: s, pg_host: h, pg_database: d, pg_username: u}]\ndestinations: [{name: d, type: POSTGRES, config: {host: h, database: d, user: u}}]\npipelines:\n");
+        for (var pipeline = 0; pipeline < 200; pipeline++)
+        {
+            file.Append(CultureInfo.InvariantCulture, $"  - name: p{pipeline}\n    source: s\n    destinations:\n      - destination: d\n        table_syncs:\n");
+            for (var table = 0; table < 20; table++) file.Append(CultureInfo.InvariantCulture, $"          - table_name: s{pipeline}.t{table}\n");
+        }
+
+        var started = Stopwatch.GetTimestamp();
+        Assert.Equal(402, (await installation.MustApplyAsync(file.ToString())).Count);
+        output.WriteLine($"applied after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s");
+        var export = await installation.ExportAsync();
+        started = Stopwatch.GetTimestamp();
+        Assert.All(await installation.MustApplyAsync(export, prune: true), change => Assert.StartsWith("none ", change, StringComparison.Ordinal));
+        output.WriteLine($"found the same after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s, {export.Length} characters");
+        Assert.Equal(200, (await installation.Api.Store.Pipelines.ListAsync(1, 0, CancellationToken.None)).Total);
     }
 
     [Fact]

@@ -88,12 +88,12 @@ public sealed class WholeTransactionTests(StoreFixture fixture)
             INSERT INTO table_syncs (pipeline_id, destination_id, table_name, enabled) SELECT id, @destination, 'public.t_' || name, name <> 'p1500' FROM pipelines;
             """,
             new { source = source.Id, destination = destination.Id });
-        var first = await store.ScalarAsync<long>("SELECT id FROM pipelines WHERE name = 'p1'");
+        var last = await store.ScalarAsync<long>("SELECT id FROM pipelines WHERE name = 'p1500'");
 
-        var chosen = await store.Attachments.ChosenTablesAsync(destination.Id, first, CancellationToken.None);
+        var chosen = await store.Attachments.ChosenTablesAsync(destination.Id, CancellationToken.None);
 
-        Assert.Equal(1499, chosen.Count);
-        Assert.Equal(new ChosenTable("p1500", "public.t_p1500", null, false), chosen[^1]);
-        Assert.DoesNotContain(chosen, c => c.Pipeline == "p1");
+        Assert.Equal(1500, chosen.Count);
+        Assert.Equal(new ChosenTable(last, "p1500", "public.t_p1500", null, false), chosen[^1]);
+        Assert.Empty(await store.Attachments.ChosenTablesAsync(4711, CancellationToken.None));
     }
 }
