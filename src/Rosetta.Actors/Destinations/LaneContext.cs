@@ -33,4 +33,7 @@ public sealed record LaneContext(
 {
     /// <summary>Tables already stopped for having lost changes at the source, by reason; each stops once.</summary>
     internal HashSet<(TableName Table, string Reason)> DriftsHandled { get; } = [];
+
+    /// <summary>Told of a table that cannot be copied as it is: it is not tried again without an order.</summary>
+    internal Action<TableName> Refused { get; init; } = static _ => { };
 }

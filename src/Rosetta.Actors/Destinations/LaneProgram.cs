@@ -1,4 +1,7 @@
 using Rosetta.Actors.Replication;
+using System.Collections.Immutable;
+using System.Runtime.ExceptionServices;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
@@ -15,9 +18,11 @@ namespace Rosetta.Actors.Destinations;
 /// </summary>
 public sealed class LaneProgram(LaneContext context, TimeProvider time)
 {
-    readonly HashSet<TableName> _refused = [];
-    readonly HashSet<(TableName, long)> _done = [];
+    ImmutableHashSet<TableName> _refused = [];
+    ImmutableHashSet<(TableName, long)> _done = [];
+    readonly LandingGate _landing = new();
     readonly Lock _gate = new();
+    ChunkedCopies? _chunks;
     CancellationTokenSource _interrupt = new();
     volatile bool _stopping;
     volatile bool _reading;
@@ -61,11 +66,14 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         {
             context.Stored(session.Position);
             Applied(result, bytes, took);
-        });
+        }, _landing);
+        await using var chunks = _chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, Replan, time);
 
         while (!_stopping || Lane.Log is not null)
         {
             var interrupt = RenewInterrupt();
+            if (chunks.Failure is { } failure)
+                ExceptionDispatchInfo.Throw(failure);
             if (context.Plans[context.DestinationId] is not { } plan)
                 return;
             if (!await FollowPlanAsync(session, plan, cancellationToken).ConfigureAwait(false))
@@ -102,9 +110,12 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         await StopDriftedAsync(session, plan, cancellationToken).ConfigureAwait(false);
         session.Route(plan.Tables.Where(t => t.Route is not null).ToDictionary(t => t.Source, t => t.Route!));
         FinishOrders(session, plan);
-        if (todo.Copies.Count == 0 && todo.Adoptions.Count == 0)
-            return true;
         if (_stopping)
+            return true;
+        var chunked = WantedByChunks(session, plan, todo);
+        _chunks!.Want(chunked);
+        todo = todo with { Copies = [.. todo.Copies.Where(c => chunked.All(w => w.Table.Source != c.Table.Source))] };
+        if (todo.Copies.Count == 0 && todo.Adoptions.Count == 0)
             return true;
 
         // The lane becomes a hold on the slot before the snapshot is taken: changes after it are found again by catching up.
@@ -114,16 +125,40 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         foreach (var (table, order, error) in await copier.RunAsync(todo, plan, cancellationToken).ConfigureAwait(false))
         {
             if (error is not null)
-                _refused.Add(table);
+                Refuse(table);
             if (order is { } answered)
-            {
-                _done.Add((table, answered.RequestId));
-                context.ResyncDone(table, answered, error);
-            }
+                Answer(table, answered, error);
         }
 
         await SkipToSnapshotAsync(session, plan, cancellationToken).ConfigureAwait(false);
         return true;
+    }
+
+    /// <summary>
+    /// Tables that are copied beside the stream. Not those of a destination that has none yet: its first copy is one snapshot of all.
+    /// </summary>
+    List<WantedCopy> WantedByChunks(IDestinationSession session, DestinationPlan plan, CopyPlan todo)
+    {
+        if (!session.Tables.Values.Any(t => t.Since is not null))
+            return [];
+        var wanted = todo.Copies.Where(c => !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
+            .Select(c => new WantedCopy(c.Table, c.EmptyFirst, !IsReplacing(c.Table.Source), OrderOf(c.Table.Source))).ToList();
+        wanted.AddRange(plan.Tables
+            .Where(t => t.Route is not null && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))
+            .Select(t => new WantedCopy(t, IsReplacing(t.Source), false, OrderOf(t.Source))));
+        return wanted;
+
+        bool IsReplacing(TableName table) => session.Tables.GetValueOrDefault(table) is { Stop: null, Copying.Replaces: true };
+
+        ResyncOrder? OrderOf(TableName table) => plan.Resync.TryGetValue(table, out var order) && !_done.Contains((table, order.RequestId)) ? order : null;
+    }
+
+    void Refuse(TableName table) => ImmutableInterlocked.Update(ref _refused, (set, t) => set.Add(t), table);
+
+    void Answer(TableName table, ResyncOrder order, string? error)
+    {
+        ImmutableInterlocked.Update(ref _done, (set, d) => set.Add(d), (table, order.RequestId));
+        context.ResyncDone(table, order, error);
     }
 
     /// <summary>A table that left its publication for a while lost changes: it stops, stored at the destination, until it is copied again.</summary>
@@ -239,7 +274,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 shown = shown with { Error = stop.Describe(), Remedy = stop.Remedy };
             if (known is not null)
                 shown = shown with { SnapshotRows = known.CopiedRows, Since = known.Since };
-            if (known?.Since is not null)
+            if (known is { Since: not null, Copying: null })
                 shown = shown with { SnapshotRowsEstimated = known.CopiedRows };
             if (known is null && Status.Of(table.Source) is { State: TableState.Error } before && _refused.Contains(table.Source))
                 shown = before;
@@ -263,8 +298,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             var planned = plan.Tables.FirstOrDefault(t => t.Source == table);
             var nothingToDo = planned?.Route is null
                 || (!order.Force && session.Tables.TryGetValue(table, out var known) && known.Streams);
-            if (nothingToDo && _done.Add((table, order.RequestId)))
-                context.ResyncDone(table, order, planned?.Error);
+            if (nothingToDo && !_done.Contains((table, order.RequestId)))
+                Answer(table, order, planned?.Error);
         }
     }
 }

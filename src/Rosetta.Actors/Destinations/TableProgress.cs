@@ -30,6 +30,7 @@ public sealed record TableProgress(
         { Error: not null } => TableState.Error,
         _ when known?.Stop is not null => TableState.Error,
         _ when known?.Since is null => TableState.Pending,
+        _ when known.Copying is { } copying => copying.Replaces ? TableState.Resyncing : TableState.Snapshotting,
         _ when known.Since > passed => TableState.CatchingUp,
         { InsertOnly: true } => TableState.InsertOnly,
         _ => TableState.Streaming,

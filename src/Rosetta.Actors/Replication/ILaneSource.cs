@@ -1,4 +1,5 @@
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -28,6 +29,9 @@ public interface ILaneSource
     /// <param name="held">A table that nothing may rewrite before it is read; null for none.</param>
     /// <exception cref="Core.Destinations.TableRewrittenException">The table could not be held in the short time that its users may be made to wait.</exception>
     Task<ITableSnapshot> ExportSnapshotAsync(long destinationId, int readers, Action<string?> waiting, TableName? held, CancellationToken cancellationToken);
+
+    /// <summary>Opens a reader of chunks.</summary>
+    Task<IChunkSource> OpenChunksAsync(long destinationId, CancellationToken cancellationToken);
 
     /// <summary>
     /// Streams from <paramref name="from"/> over a temporary copy of the main slot until cancelled or failed.

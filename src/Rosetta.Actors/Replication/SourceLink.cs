@@ -1,5 +1,6 @@
 using Rosetta.Actors.Pipelines;
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
@@ -8,6 +9,7 @@ using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Catalog;
 using Rosetta.Postgres.Replication;
+using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Source;
 using Rosetta.Postgres.Wire;
 using Rosetta.Store.Runtime;
@@ -162,6 +164,10 @@ public sealed class SourceLink : ILaneSource, IAsyncDisposable
         await PostgresTableSnapshot.ExportAsync(
             Database, SourceNames.TemporarySlot(_run.Definition.Source.ReplicationName, _run.Definition.Id, _run.Epoch, $"s{destinationId}"),
             readers, Publications, waiting, held, _run.Services.Time, cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async Task<IChunkSource> OpenChunksAsync(long destinationId, CancellationToken cancellationToken) =>
+        await ChunkSource.OpenAsync(EndpointFor($"chunks{destinationId}"), Publications, cancellationToken).ConfigureAwait(false);
 
     /// <summary>
     /// Records in the config database what is about to be acknowledged. False: it is away, so nothing may be acknowledged.

@@ -1,3 +1,4 @@
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 
@@ -78,6 +79,16 @@ public interface IDestinationSession : IAsyncDisposable
     /// </summary>
     /// <exception cref="Errors.FaultException">The target has rows, does not fit, or belongs to another table or pipeline: the fault says what to do.</exception>
     Task<CopyOutcome> CopyTableAsync(TableCopy copy, ICopySource source, CancellationToken cancellationToken);
+
+    /// <summary>The transactions applied lately, for the placing of chunks.</summary>
+    StreamedTransactions Streamed { get; }
+
+    /// <summary>
+    /// Begins, or goes on with, the copy of a table by chunks while its changes are applied. Makes the target when it is missing.
+    /// </summary>
+    /// <returns>Null: this table cannot be copied like that (no key, triggers or foreign keys that act); <see cref="CopyTableAsync"/> does it.</returns>
+    /// <exception cref="Errors.FaultException">The target has rows, does not fit, or belongs to another table or pipeline.</exception>
+    Task<ITableChunks?> OpenChunksAsync(ChunkedCopy copy, CancellationToken cancellationToken);
 
     /// <summary>Records that a table starts without a copy (<c>snapshot: none</c>): it streams from the since of <paramref name="table"/> on.</summary>
     Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken);

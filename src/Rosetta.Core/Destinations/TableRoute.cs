@@ -15,5 +15,15 @@ public sealed record TableRoute(TableName Source, TableName Target, IReadOnlyLis
 /// <param name="CopiedRows">Rows of its last copy.</param>
 public sealed record DestinationTable(TableName Source, TableName Target, Lsn? Since, TableStop? Stop, long CopiedRows)
 {
+    /// <summary>Changes are applied to it.</summary>
     public bool Streams => Since is not null && Stop is null;
+
+    /// <summary>Set while it is being copied by chunks: it has changes, and not yet all rows.</summary>
+    public CopyingState? Copying { get; init; }
 }
+
+/// <summary>How far the copy of a table by chunks is.</summary>
+/// <param name="UpTo">The last key of the chunks that have landed; null before the first.</param>
+/// <param name="RangesAreFinished">All ranges have landed; single keys may be left.</param>
+/// <param name="Replaces">Rows that only the destination has are deleted.</param>
+public sealed record CopyingState(IReadOnlyList<string>? UpTo, bool RangesAreFinished, bool Replaces);

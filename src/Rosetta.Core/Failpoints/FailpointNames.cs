@@ -16,6 +16,11 @@ public static class FailpointNames
     public const string CopyBeforeCommit = "copy.before-commit";
     public const string CopyAfterCommit = "copy.after-commit";
 
+    // Copy by chunks
+    public const string ChunkStaged = "chunk.staged";
+    public const string ChunkBeforeCommit = "chunk.before-commit";
+    public const string ChunkAfterCommit = "chunk.after-commit";
+
     // Apply
     public const string ApplyBegun = "apply.begun";
     public const string ApplyBeforePosition = "apply.before-position";
@@ -43,6 +48,7 @@ public static class FailpointNames
     [
         EpochIssued, PublicationMade, SlotCreated, SlotRecorded, DestinationFenced,
         CopyBegun, CopyHalf, CopyBeforeCommit, CopyAfterCommit,
+        ChunkStaged, ChunkBeforeCommit, ChunkAfterCommit,
         ApplyBegun, ApplyBeforePosition, ApplyBeforeCommit, ApplyAfterCommit, ApplyOpenPiece, TableStopRecorded,
         AcknowledgeBeforeRecord, AcknowledgeAfterRecord, AcknowledgeSent,
         LaneDetached, CatchUpSlotCopied, LaneBoundarySet, LaneJoined,

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 
@@ -22,7 +23,8 @@ public enum PumpEnd
 /// Moves batches from a log to a destination. While a group is applied the next one gathers; at low load a change leaves at once, at high
 /// load groups grow up to their bounds. A group ends at a transaction boundary unless one transaction alone is larger than the bounds.
 /// </summary>
-public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds bounds, Applied applied)
+/// <param name="gate">Where chunks of tables wait for their place between two groups.</param>
+public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds bounds, Applied applied, LandingGate gate)
 {
     readonly List<ChangeBatch> _group = [];
 
@@ -41,6 +43,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
             {
                 if (!open)
                 {
+                    await gate.LandAsync(lane.Passed, cancellationToken).ConfigureAwait(false);
                     if (until is { } goal && lane.Passed >= goal)
                         return PumpEnd.Reached;
                     if (interrupt.IsCancellationRequested)
@@ -50,7 +53,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                 bool gathered;
                 try
                 {
-                    gathered = await GatherAsync(log, open ? cancellationToken : wait.Token, cancellationToken).ConfigureAwait(false);
+                    gathered = await GatherAsync(log, open, open ? cancellationToken : wait.Token, cancellationToken).ConfigureAwait(false);
                 }
                 catch (OperationCanceledException) when (interrupt.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
                 {
@@ -66,6 +69,9 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                     return PumpEnd.LogEnded;
                 }
 
+                // Somebody came to the gate.
+                if (_group.Count == 0)
+                    continue;
                 var group = new ApplyGroup(_group);
                 open = group.IsOpenAtEnd;
                 if (_group.TrueForAll(static b => b.IsEmpty))
@@ -98,7 +104,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
         lane.Outstanding(log.UnreadBytes > 0);
     }
 
-    async ValueTask<bool> GatherAsync(LaneLog log, CancellationToken idle, CancellationToken cancellationToken)
+    async ValueTask<bool> GatherAsync(LaneLog log, bool open, CancellationToken idle, CancellationToken cancellationToken)
     {
         long bytes = 0;
         var rows = 0;
@@ -113,7 +119,20 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
 
             if (_group.Count > 0 && (!_group[^1].IsOpenAtEnd || bytes >= bounds.Bytes || rows >= bounds.Rows))
                 return true;
-            // Nothing yet, or a piece of a transaction whose rest is on its way: a group is worth waiting for its end.
+            if (_group.Count == 0 && !open)
+            {
+                switch (await gate.IdleAsync(log.WaitToReadAsync, lane.Passed, idle).ConfigureAwait(false))
+                {
+                    case null:
+                        return true;
+                    case false:
+                        return DropTail();
+                    default:
+                        continue;
+                }
+            }
+
+            // A piece of a transaction whose rest is on its way: a group is worth waiting for its end.
             if (!await log.WaitToReadAsync(_group.Count > 0 ? cancellationToken : idle).ConfigureAwait(false))
                 return DropTail();
         }

@@ -79,8 +79,10 @@ sealed partial class PostgresSession
     {
         _book.Routes = _routes;
         _book.Stored = _stored;
+        _book.Watches = _watches;
         _book.Stopping = _memory.Stopping.ToDictionary(p => p.Key, p => p.Value.Stop);
         _applier.Start(group, Position);
+        NoteTransactions(group);
         if (!_context.Transaction.IsOpen)
         {
             foreach (var sql in _book.TakeCleanup())

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -91,6 +92,10 @@ sealed class ScriptedDestination : IDestination
         public Task AdvanceAsync(Lsn position, CancellationToken cancellationToken) => Task.CompletedTask;
 
         public Task<CopyOutcome> CopyTableAsync(TableCopy copy, ICopySource source, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public StreamedTransactions Streamed { get; } = new();
+
+        public Task<ITableChunks?> OpenChunksAsync(ChunkedCopy copy, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken) => throw new NotSupportedException();
 

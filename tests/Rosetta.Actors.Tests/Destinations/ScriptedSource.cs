@@ -1,5 +1,6 @@
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -17,6 +18,8 @@ sealed class ScriptedSource : ILaneSource, ISourceSchema
 
     public Task<ITableSnapshot> ExportSnapshotAsync(
         long destinationId, int readers, Action<string?> waiting, TableName? held, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public Task<IChunkSource> OpenChunksAsync(long destinationId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task StreamCopyAsync(long destinationId, Lsn from, IChangeConsumer consumer, CancellationToken cancellationToken) =>
         throw new NotSupportedException();

@@ -1,4 +1,5 @@
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
 using Rosetta.Core.Pipelines;
@@ -20,6 +21,7 @@ public sealed class LanePumpTests : IDisposable
     readonly List<(ApplyResult Result, long Bytes)> _applied = [];
     readonly CancellationTokenSource _interrupt = new();
     readonly CancellationTokenSource _cancel = new();
+    readonly LandingGate _gate = new();
 
     public LanePumpTests()
     {
@@ -363,7 +365,7 @@ public sealed class LanePumpTests : IDisposable
         _hub.MainStarted(Lsn.Zero);
         var log = (await _hub.AttachAsync(lane, default)).Log;
         // Nothing may ever come from a source that is idle: the lane is not behind for that.
-        var running = new LanePump(lane, _session, Bounds, static (_, _, _) => { }).RunAsync(log, null, _interrupt.Token, _cancel.Token);
+        var running = new LanePump(lane, _session, Bounds, static (_, _, _) => { }, new LandingGate()).RunAsync(log, null, _interrupt.Token, _cancel.Token);
         await Wait.UntilAsync(() => lane.Behind == TimeSpan.Zero, "the lane is not behind");
         await _interrupt.CancelAsync();
         await running;
@@ -383,7 +385,7 @@ public sealed class LanePumpTests : IDisposable
 
     Task<PumpEnd> RunAsync(
         Lsn? until = null, GroupBounds? bounds = null, CancellationToken? interrupt = null, IDestinationSession? session = null) =>
-        new LanePump(_lane, session ?? _session, bounds ?? Bounds, (result, bytes, _) => _applied.Add((result, bytes)))
+        new LanePump(_lane, session ?? _session, bounds ?? Bounds, (result, bytes, _) => _applied.Add((result, bytes)), _gate)
             .RunAsync(_log, until, interrupt ?? _interrupt.Token, _cancel.Token).WaitAsync(Wait.DefaultDeadline);
 
     /// <summary>Holds the first apply until told; the ones after it pass.</summary>

@@ -1,4 +1,5 @@
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -142,6 +143,10 @@ sealed class MemoryDestination
         }
 
         public Task<CopyOutcome> CopyTableAsync(TableCopy copy, ICopySource source, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public StreamedTransactions Streamed { get; } = new();
+
+        public Task<ITableChunks?> OpenChunksAsync(ChunkedCopy copy, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken) => throw new NotSupportedException();
 

@@ -20,7 +20,9 @@ public sealed class DestinationServer : IAsyncLifetime
     public async Task DisposeAsync() => await Server.DisposeAsync();
 
     /// <summary>A source with these objects, and an empty target.</summary>
-    public Task<Replica> ReplicaAsync(string sourceSql, string user = "postgres") => Replica.CreateAsync(Server, Interlocked.Increment(ref s_names), sourceSql, user);
+    /// <param name="sourceServer">Null: the source is on the same server.</param>
+    public Task<Replica> ReplicaAsync(string sourceSql, string user = "postgres", PostgresServer? sourceServer = null) =>
+        Replica.CreateAsync(Server, Interlocked.Increment(ref s_names), sourceSql, user, sourceServer);
 }
 
 [CollectionDefinition(Name)]

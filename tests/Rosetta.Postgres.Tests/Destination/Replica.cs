@@ -22,19 +22,22 @@ namespace Rosetta.Postgres.Tests.Destination;
 public sealed class Replica : IAsyncDisposable
 {
     readonly PostgresServer _server;
+    readonly PostgresServer _sourceServer;
     readonly string _slot;
     readonly SourceDatabase _sourceDatabase;
     Relation[] _known = [];
+    NpgsqlConnection? _reading;
 
-    Replica(PostgresServer server, int number, string user)
+    Replica(PostgresServer server, PostgresServer sourceServer, int number, string user)
     {
         _server = server;
+        _sourceServer = sourceServer;
         var n = number.ToString(CultureInfo.InvariantCulture);
         Source = $"source \"{n}\"";
         Target = $"target '{n}'";
         _slot = $"slot_{n}";
         Opening = new DestinationOpening(Guid.NewGuid(), number, Guid.NewGuid(), 1, default, null!);
-        _sourceDatabase = new SourceDatabase(Endpoint(Source));
+        _sourceDatabase = new SourceDatabase(SourceEndpoint);
         Catalog = new SourceCatalog(_sourceDatabase);
         Destination = new PostgresDestination(Endpoint(Target) with { User = user }, logger: Events);
     }
@@ -58,10 +61,11 @@ public sealed class Replica : IAsyncDisposable
 
     public List<ApplyResult> Results { get; } = [];
 
-    public static async Task<Replica> CreateAsync(PostgresServer server, int number, string sourceSql, string user)
+    /// <param name="sourceServer">Null: the source is on the same server.</param>
+    public static async Task<Replica> CreateAsync(PostgresServer server, int number, string sourceSql, string user, PostgresServer? sourceServer = null)
     {
-        var replica = new Replica(server, number, user);
-        await server.CreateDatabaseAsync(replica.Source);
+        var replica = new Replica(server, sourceServer ?? server, number, user);
+        await replica._sourceServer.CreateDatabaseAsync(replica.Source);
         await server.CreateDatabaseAsync(replica.Target);
         await replica.SourceAsync(sourceSql);
         await replica.SourceAsync("CREATE PUBLICATION everything FOR ALL TABLES");
@@ -70,9 +74,32 @@ public sealed class Replica : IAsyncDisposable
         return replica;
     }
 
+    public PgEndpoint SourceEndpoint => new() { Host = _sourceServer.Host, Port = _sourceServer.Port, Database = Source, User = "postgres" };
+
+    public string TargetConnection => _server.ConnectionString(Target);
+
+    public string SourceConnection => _sourceServer.ConnectionString(Source);
+
+    public Task<T?> SourceScalarAsync<T>(string sql) => _sourceServer.ScalarAsync<T>(sql, Source);
+
+    /// <summary>Applies everything that the source has committed, and moves the position there.</summary>
+    public async Task FollowAsync(int changesPerBatch = int.MaxValue)
+    {
+        // A flushed position may lie inside a record, whose rest the reading would wait for: this commit flushes it.
+        await using var flush = new NpgsqlCommand(
+            "SELECT pg_logical_emit_message(true, '', ''); SELECT pg_current_wal_flush_lsn()::text", _reading ??= await _sourceServer.OpenAsync(Source));
+        await using var answer = await flush.ExecuteReaderAsync();
+        await answer.NextResultAsync();
+        await answer.ReadAsync();
+        var flushed = Lsn.Parse(answer.GetString(0));
+        await answer.DisposeAsync();
+        await SyncAsync(changesPerBatch);
+        await Session.AdvanceAsync(flushed, default);
+    }
+
     public PgEndpoint Endpoint(string database) => new() { Host = _server.Host, Port = _server.Port, Database = database, User = "postgres" };
 
-    public Task<int> SourceAsync(string sql) => _server.ExecuteAsync(sql, Source);
+    public Task<int> SourceAsync(string sql) => _sourceServer.ExecuteAsync(sql, Source);
 
     public Task<int> TargetAsync(string sql) => _server.ExecuteAsync(sql, Target);
 
@@ -82,7 +109,7 @@ public sealed class Replica : IAsyncDisposable
     public async Task<IDestinationSession> StartAsync(params string[] adopted)
     {
         // Nothing moves at the source now, so a copy is as good as one from a snapshot exported here.
-        var now = await _server.ScalarAsync<string>("SELECT pg_current_wal_insert_lsn()::text", Source);
+        var now = await _sourceServer.ScalarAsync<string>("SELECT pg_current_wal_insert_lsn()::text", Source);
         Opening = Opening with { StartPosition = Lsn.Parse(now!) };
         Session = await Destination.OpenAsync(Opening, default);
         foreach (var table in await Catalog.ListAsync(null, default))
@@ -103,7 +130,7 @@ public sealed class Replica : IAsyncDisposable
 
     public async Task<CopyOutcome> CopyAsync(TableCopy copy)
     {
-        await using var source = await SqlCopySource.OpenAsync(_server.ConnectionString(Source), copy);
+        await using var source = await SqlCopySource.OpenAsync(_sourceServer.ConnectionString(Source), copy);
         return await Session.CopyTableAsync(copy, source, default);
     }
 
@@ -123,7 +150,7 @@ public sealed class Replica : IAsyncDisposable
     /// <summary>Copies a table again. What the source did before has been read.</summary>
     public async Task ResyncAsync(TableName table)
     {
-        var now = await _server.ScalarAsync<string>("SELECT pg_current_wal_insert_lsn()::text", Source);
+        var now = await _sourceServer.ScalarAsync<string>("SELECT pg_current_wal_insert_lsn()::text", Source);
         var description = await Catalog.DescribeAsync(table, default);
         await CopyAsync(new TableCopy(Routes[table], description!, Lsn.Parse(now!), true, CopyFormat.Binary, null));
     }
@@ -170,9 +197,9 @@ public sealed class Replica : IAsyncDisposable
         var decoder = new PgOutputDecoder(builder);
         var batches = new List<ChangeBatch>();
         var function = consume ? "get" : "peek";
-        await using var connection = await _server.OpenAsync(Source);
         await using var command = new NpgsqlCommand(
-            $"SELECT data FROM pg_logical_slot_{function}_binary_changes('{_slot}', NULL, NULL, 'proto_version', '1', 'publication_names', 'everything', 'binary', 'true')", connection);
+            $"SELECT data FROM pg_logical_slot_{function}_binary_changes('{_slot}', NULL, NULL, 'proto_version', '1', 'publication_names', 'everything', 'binary', 'true')",
+            _reading ??= await _sourceServer.OpenAsync(Source));
         await using var reader = await command.ExecuteReaderAsync();
         while (await reader.ReadAsync())
         {
@@ -198,7 +225,7 @@ public sealed class Replica : IAsyncDisposable
     /// <summary>Every table of the source, or the named ones, has the same rows at the target.</summary>
     public async Task AssertEqualAsync(params string[] tables)
     {
-        var pairs = (await TablePair.AllAsync(_server.ConnectionString(Source)))
+        var pairs = (await TablePair.AllAsync(_sourceServer.ConnectionString(Source)))
             .Where(p => tables.Length == 0 || tables.Contains(p.SourceTable))
             .Select(p => Routes.TryGetValue(new TableName(p.SourceSchema, p.SourceTable), out var route)
                 ? p with { TargetSchema = route.Target.Schema, TargetTable = route.Target.Name }
@@ -206,7 +233,7 @@ public sealed class Replica : IAsyncDisposable
             .ToList();
         if (TextColumns.Count > 0)
             pairs = [.. await Task.WhenAll(pairs.Select(WithoutTextColumnsAsync))];
-        var result = await DatabaseComparison.CompareAsync(_server.ConnectionString(Source), _server.ConnectionString(Target), pairs);
+        var result = await DatabaseComparison.CompareAsync(_sourceServer.ConnectionString(Source), _server.ConnectionString(Target), pairs);
         Assert.True(result.Equal, result.ToString());
     }
 
@@ -220,7 +247,7 @@ public sealed class Replica : IAsyncDisposable
             return pair;
         var text = $"SELECT string_agg(concat_ws('|', {string.Join(", ", names.Where(TextColumns.Contains).Select(c => $"coalesce({SqlIdentifier.Quote(c)}::text, 'null')"))}), ';' ORDER BY t::text) FROM ";
         Assert.Equal(
-            await _server.ScalarAsync<string>($"{text}{table.ToSql()} AS t", Source),
+            await _sourceServer.ScalarAsync<string>($"{text}{table.ToSql()} AS t", Source),
             await _server.ScalarAsync<string>($"{text}{new TableName(pair.TargetSchema, pair.TargetTable).ToSql()} AS t", Target));
         return pair with { Columns = [.. names.Where(n => !TextColumns.Contains(n)).Select(n => new ColumnPair(n, n))] };
     }
@@ -230,7 +257,9 @@ public sealed class Replica : IAsyncDisposable
         if (Session is not null)
             await Session.DisposeAsync();
         await _sourceDatabase.DisposeAsync();
-        await _server.ExecuteAsync($"SELECT pg_drop_replication_slot('{_slot}')");
+        if (_reading is not null)
+            await _reading.DisposeAsync();
+        await _sourceServer.ExecuteAsync($"SELECT pg_drop_replication_slot('{_slot}')", Source);
     }
 }
 

@@ -39,7 +39,7 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
     void Emit(GroupCursor cursor, TablePlan plan)
     {
         ref readonly var change = ref cursor.Current;
-        if (change.Kind == ChangeKind.Insert && !plan.Statements.NeedsCast && !isCareful(plan))
+        if (change.Kind == ChangeKind.Insert && !plan.Statements.NeedsCast && !isCareful(plan) && !plan.IsCopying)
         {
             var row = new RowRef(cursor.Batch, change.New, change.End - change.New);
             if (!ReferenceEquals(_copyPlan, plan))
@@ -75,6 +75,8 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
     void EmitInsert(GroupCursor cursor, TablePlan plan, in Change change)
     {
         var row = new RowRef(cursor.Batch, change.New, change.End - change.New);
+        if (plan.IsCopying)
+            Send(plan.Statements.Delete(), plan, ReadKey(0, plan, cursor.CurrentBatch.Bytes, change.New, change.End, cursor));
         var bind = context.Line.Filling.Execute(plan.Statements.Insert(), plan.Columns.Count, new Step(0, plan, StepKind.Plain, 1, cursor.At, row));
         BindRows.WriteRow(bind, cursor.CurrentBatch.Bytes, change.New, plan.Bound);
         bind.Complete();
@@ -97,7 +99,7 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
 
         var shape = isFull ? RowShapes.Full : plan.Shapes.NumberOf(present);
         var columns = plan.Columns.Count(c => plan.Shapes.Has(shape, c.RelationIndex));
-        var step = new Step(0, plan, isFull ? StepKind.InsertMissing : StepKind.UpdatePartial, 1, cursor.At, row);
+        var step = new Step(0, plan, isFull ? StepKind.InsertMissing : plan.IsCopying ? StepKind.Plain : StepKind.UpdatePartial, 1, cursor.At, row);
         if (plan.Key.Length == 0)
         {
             RequireWholeOld(plan, change, cursor);
@@ -112,11 +114,23 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
         var oldKey = ReadKey(0, plan, bytes, change.HasOld ? change.Old : change.New, change.End, cursor);
         var newKey = ReadKey(1, plan, context.Rows.BytesOf(row), row.Offset, row.Offset + row.Length, cursor);
         var moves = !oldKey.SequenceEqual(newKey);
+        if (plan.IsCopying && moves)
+            Send(plan.Statements.Delete(), plan, newKey);
         var set = isFull ? plan.Columns : plan.Statements.SetColumns(shape, moves);
         var bind = context.Line.Filling.Execute(
             isFull ? plan.Statements.Upsert(moves) : plan.Statements.Update(shape, moves), set.Count + plan.Key.Length, step);
         BindRows.WriteRow(bind, context.Rows.BytesOf(row), row.Offset, plan.Bound, withKeys: set.Any(c => c.IsKey));
         BindRows.WriteKey(bind, oldKey);
+        bind.Complete();
+        if (plan.IsCopying && moves && !isFull)
+            Send(plan.Statements.Pend(context.PositionRow), plan, newKey);
+    }
+
+    /// <summary>A statement whose parameters are a key's values.</summary>
+    void Send(PreparedSql statement, TablePlan plan, ReadOnlySpan<byte> key)
+    {
+        var bind = context.Line.Filling.Execute(statement, plan.Key.Length, new Step(0, plan, StepKind.Plain));
+        BindRows.WriteKey(bind, key);
         bind.Complete();
     }
 

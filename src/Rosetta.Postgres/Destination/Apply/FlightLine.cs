@@ -110,7 +110,8 @@ sealed class FlightLine(PgConnection connection) : IDisposable
         }
     }
 
-    static void Diverged(TablePlan plan, long rows) => plan.Counts += new Core.Destinations.RowCounts(0, 0, 0, Divergences: rows);
+    // Of a table that is being copied nobody knows which rows are there.
+    static void Diverged(TablePlan plan, long rows) => plan.Counts += plan.IsCopying ? default : new Core.Destinations.RowCounts(0, 0, 0, Divergences: rows);
 
     static Exception Failure(in Step step, PgServerException error) =>
         step.Plan is { } plan && IsOfTable(error)

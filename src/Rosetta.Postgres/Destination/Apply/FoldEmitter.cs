@@ -50,6 +50,8 @@ sealed class FoldEmitter(ApplyContext context)
             await EmitDeletesAsync(plan, Select(plan, static (in FoldedKey k) => k.Final == FoldedRow.Update), few, isFirst: deletes == 0, cancellationToken);
         else if (updates > 0)
             await EmitUpdatesAsync(plan, few, cancellationToken);
+        if (plan.IsCopying)
+            EmitPending(plan);
         if (inserts + (replace ? updates : 0) > 0)
             await EmitInsertsAsync(plan, replace, cancellationToken);
         if (plan.Fold.AppendedCount > 0)
@@ -153,7 +155,7 @@ sealed class FoldEmitter(ApplyContext context)
         var set = plan.Statements.SetColumns(shape, keyChanges: false);
         var withKeys = set.Any(c => c.IsKey);
         var statement = plan.Statements.Update(shape, keyChanges: false);
-        var kind = shape == RowShapes.Full ? StepKind.UpdateFull : StepKind.UpdatePartial;
+        var kind = shape == RowShapes.Full ? StepKind.UpdateFull : KindOfPartial(plan);
         for (var i = 0; i < count; i++)
         {
             var row = plan.Fold.Keys[_numbers[i]].Row;
@@ -179,8 +181,25 @@ sealed class FoldEmitter(ApplyContext context)
                 await line.SendAsync(cancellationToken);
         }
 
-        var kind = shape == RowShapes.Full ? StepKind.UpdateStaged : StepKind.UpdatePartial;
+        var kind = shape == RowShapes.Full ? StepKind.UpdateStaged : KindOfPartial(plan);
         line.Filling.Execute(plan.Statements.UpdateStaged(shape), 0, new Step(0, plan, kind, count)).Complete();
+    }
+
+    // In a table that is being copied the row may not be there yet: the chunk that brings it knows of this change.
+    static StepKind KindOfPartial(TablePlan plan) => plan.IsCopying ? StepKind.Plain : StepKind.UpdatePartial;
+
+    /// <summary>Keys whose rows are to be read again.</summary>
+    void EmitPending(TablePlan plan)
+    {
+        var keys = plan.Fold.Keys;
+        for (var i = 0; i < keys.Length; i++)
+        {
+            if (keys[i].Final != FoldedRow.Pending)
+                continue;
+            var bind = context.Line.Filling.Execute(plan.Statements.Pend(context.PositionRow), plan.Key.Length, new Step(0, plan, StepKind.Plain));
+            BindRows.WriteKey(bind, plan.Fold.KeyOf(i));
+            bind.Complete();
+        }
     }
 
     async ValueTask EmitInsertsAsync(TablePlan plan, bool withUpdates, CancellationToken cancellationToken)

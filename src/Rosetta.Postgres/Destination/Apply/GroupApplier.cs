@@ -1,7 +1,9 @@
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Plans;
 
 namespace Rosetta.Postgres.Destination.Apply;
@@ -25,6 +27,7 @@ sealed class GroupApplier : IDisposable
     readonly HashSet<TablePlan> _counted = [];
     readonly HashSet<uint> _changed = [];
     TablePlan?[][] _plans = [];
+    byte[] _key = [];
     IReadOnlyList<ChangeBatch> _batches = [];
     GroupPlace _runStart;
 
@@ -148,6 +151,8 @@ sealed class GroupApplier : IDisposable
         };
         if (plan.WatchesText)
             WatchText(plan, change);
+        if (plan.Watch is { } watch)
+            Note(watch, plan, change);
         if (plan.AppliesExactly)
             return;
         if (plan.OnlyInserts)
@@ -163,9 +168,26 @@ sealed class GroupApplier : IDisposable
         plan.IsTouched = true;
         if (_memory.Replacing.Contains(plan.Source))
             plan.AvoidUpdates();
-        plan.OnlyInserts = !_changed.Contains(plan.Relation.Id);
+        plan.OnlyInserts = !plan.IsCopying && !_changed.Contains(plan.Relation.Id);
         plan.ExactForRun = _memory.Careful.Contains(plan.Source);
         _touched.Add(plan);
+    }
+
+    void Note(KeyWatch watch, TablePlan plan, in Change change)
+    {
+        var bytes = _cursor.CurrentBatch.Bytes;
+        var bound = change.End - Math.Max(0, change.HasOld ? change.Old : change.New) + (5 * plan.Key.Length);
+        if (_key.Length < bound)
+            _key = new byte[bound * 2];
+        if (change.HasNew && Tuples.WriteKey(bytes, change.New, change.Old, plan.Key, _key) is >= 0 and var length)
+        {
+            Span<ulong> present = stackalloc ulong[plan.Shapes.Words];
+            var isPartial = (change.Flags & ChangeFlags.OldIsFull) == 0 && !Tuples.ReadShape(bytes, change.New, present);
+            watch.Changed(_cursor.Transaction.Xid, _key.AsSpan(0, length), isPartial);
+        }
+
+        if (change.HasOld && Tuples.WriteKey(bytes, change.Old, -1, plan.Key, _key) is >= 0 and var oldLength)
+            watch.Changed(_cursor.Transaction.Xid, _key.AsSpan(0, oldLength), isPartial: false);
     }
 
     void WatchText(TablePlan plan, in Change change)
@@ -275,6 +297,7 @@ sealed class GroupApplier : IDisposable
                 if (_counted.Add(plan))
                     plan.Counts = default;
                 plan.Counts += new RowCounts(0, 0, 0, Truncates: 1);
+                plan.Watch?.Truncated(_cursor.Transaction.Xid);
                 plans.Add(plan);
                 flags = change.Flags;
             }

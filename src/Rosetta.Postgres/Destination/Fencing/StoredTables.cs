@@ -20,7 +20,7 @@ static class StoredTables
         var result = await connection.QueryAsync(
             $"""
             SELECT source_schema, source_table, target_schema, target_table, since, copied_rows, array_to_json(columns),
-                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0)
+                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0), copying, array_to_json(copied_to)
               FROM rosetta.tables WHERE {row.KeySql}
             """, cancellationToken);
         var tables = new Dictionary<TableName, StoredTable>(result.Rows.Count);
@@ -34,7 +34,11 @@ static class StoredTables
                 : null;
             Lsn? since = result.Text(i, 4) is { } lsn ? Lsn.Parse(lsn) : null;
             var columns = result.Text(i, 6) is { } json ? JsonSerializer.Deserialize<string[]>(json) : null;
-            tables[source] = new StoredTable(new DestinationTable(source, target, since, stop, result.Int64(i, 5)), columns, (uint)result.Int64(i, 13));
+            var copying = result.Text(i, 14) is { } stage
+                ? new CopyingState(result.Text(i, 15) is { } upTo ? JsonSerializer.Deserialize<string[]>(upTo) : null, stage == KeysStage, stage == ReplaceStage)
+                : null;
+            tables[source] = new StoredTable(
+                new DestinationTable(source, target, since, stop, result.Int64(i, 5)) { Copying = copying }, columns, (uint)result.Int64(i, 13));
         }
 
         return tables;
@@ -44,7 +48,7 @@ static class StoredTables
     public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid) =>
         Upsert(row, source, target, "since, copied_rows, columns, source_oid",
             $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}",
-            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, stop_commit = NULL, stop_ordinal = NULL, stop_key = NULL, stop_sqlstate = NULL, stop_reason = NULL, stop_remedy = NULL");
+            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, copying = NULL, copied_to = NULL, " + NoStop) + $"; {NothingPendingSql(row, source)}";
 
     public static string StopSql(PositionRow row, TableName source, TableName target, TableStop stop) =>
         Upsert(row, source, target, "stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy",
@@ -54,7 +58,37 @@ static class StoredTables
     public static string ColumnsSql(PositionRow row, TableName source, IReadOnlyList<string> columns) =>
         $"UPDATE rosetta.tables SET columns = {ArraySql(columns)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
 
-    public static string ForgetSql(PositionRow row, TableName source) => $"DELETE FROM rosetta.tables WHERE {row.KeySql} AND {Named(source)}";
+    public static string ForgetSql(PositionRow row, TableName source) =>
+        $"DELETE FROM rosetta.tables WHERE {row.KeySql} AND {Named(source)}; {NothingPendingSql(row, source)}";
+
+    /// <summary>Stores a table whose copy by chunks begins: changes are applied from <paramref name="since"/> on.</summary>
+    public static string CopyingSql(PositionRow row, TableName source, TableName target, Lsn since, IReadOnlyList<string> columns, uint oid, bool replaces) =>
+        Upsert(row, source, target, "since, copied_rows, columns, source_oid, copying",
+            $"'{since}', 0, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, '{(replaces ? ReplaceStage : RangesStage)}'",
+            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, " + NoStop)
+        + $"; {NothingPendingSql(row, source)}";
+
+    /// <summary>A range up to <paramref name="upTo"/> has landed; null: the last one.</summary>
+    public static string LandedSql(PositionRow row, TableName source, IReadOnlyList<string>? upTo, long rows) =>
+        $"UPDATE rosetta.tables SET {(upTo is null ? $"copying = '{KeysStage}'" : $"copied_to = {ArraySql(upTo)}")}, copied_rows = copied_rows + {rows.ToString(CultureInfo.InvariantCulture)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
+
+    /// <summary>The copy is complete, unless keys are pending.</summary>
+    public static string FinishedSql(PositionRow row, TableName source) =>
+        $"UPDATE rosetta.tables SET copying = NULL, copied_to = NULL, updated_at = now() WHERE {row.KeySql} AND {Named(source)} AND NOT EXISTS (SELECT FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)})";
+
+    public static string PendingSql(PositionRow row, TableName source, int most) =>
+        $"SELECT array_to_json(key) FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)} LIMIT {most.ToString(CultureInfo.InvariantCulture)}";
+
+    public static string NothingPendingSql(PositionRow row, TableName source) => $"DELETE FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)}";
+
+    /// <summary>An INSERT that makes keys pending; <paramref name="keys"/> selects one array of text per row, as <c>key</c>.</summary>
+    public static string PendSql(PositionRow row, TableName source, string keys) =>
+        $"INSERT INTO rosetta.pending_keys SELECT {row.KeyValuesSql}, {Text(source.Schema)}, {Text(source.Name)}, k.key FROM ({keys}) k ON CONFLICT DO NOTHING";
+
+    const string NoStop = "stop_commit = NULL, stop_ordinal = NULL, stop_key = NULL, stop_sqlstate = NULL, stop_reason = NULL, stop_remedy = NULL";
+    const string RangesStage = "ranges";
+    const string ReplaceStage = "replace";
+    const string KeysStage = "keys";
 
     static string Upsert(PositionRow row, TableName source, TableName target, string columns, string values, string set) =>
         $"""
@@ -64,10 +98,10 @@ static class StoredTables
         DO UPDATE SET target_schema = excluded.target_schema, target_table = excluded.target_table, {set}, updated_at = now()
         """;
 
-    static string Named(TableName source) => $"source_schema = {Text(source.Schema)} AND source_table = {Text(source.Name)}";
+    public static string Named(TableName source) => $"source_schema = {Text(source.Schema)} AND source_table = {Text(source.Name)}";
 
     // A literal cannot hold U+0000; a server's message has none, and a key in text form neither.
     static string Text(string? text) => text is null ? "NULL" : SqlIdentifier.Literal(text.Replace("\0", "", StringComparison.Ordinal));
 
-    static string ArraySql(IReadOnlyList<string> values) => $"ARRAY[{string.Join(", ", values.Select(Text))}]::text[]";
+    public static string ArraySql(IReadOnlyList<string> values) => $"ARRAY[{string.Join(", ", values.Select(Text))}]::text[]";
 }

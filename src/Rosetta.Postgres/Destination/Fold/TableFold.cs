@@ -14,6 +14,9 @@ enum FoldedRow : byte
 
     /// <summary>The row is there and gets new values.</summary>
     Update,
+
+    /// <summary>In a table that is being copied: not all of the row's values are known, so it is read from the source again.</summary>
+    Pending,
 }
 
 /// <summary>A key's entry in a fold.</summary>
@@ -56,6 +59,11 @@ sealed class TableFold : IDisposable
 
     /// <summary>The keys' last states, in order of their first change.</summary>
     public ReadOnlySpan<FoldedKey> Keys => _entries.AsSpan(0, _index.Count);
+
+    /// <summary>
+    /// The table is being copied: a row that an insert makes may be there, and one that an update speaks of may not.
+    /// </summary>
+    public bool IsCopying { get; set; }
 
     public bool IsEmpty => _index.Count == 0 && AppendedCount == 0;
 
@@ -152,9 +160,9 @@ sealed class TableFold : IDisposable
             return false;
         ref var entry = ref _entries[number];
         // An insert over a row that lives contradicts the stream.
-        if (!IsUntouched(entry) && entry.Final != FoldedRow.None)
+        if (!IsUntouched(entry) && entry.Final != FoldedRow.None && !IsCopying)
             return false;
-        entry = new FoldedKey(FoldedRow.Insert, entry.DeleteFirst, shape, row);
+        entry = new FoldedKey(FoldedRow.Insert, entry.DeleteFirst || IsCopying, shape, row);
         return true;
     }
 
@@ -169,9 +177,19 @@ sealed class TableFold : IDisposable
         return true;
     }
 
+    bool Pend(int number)
+    {
+        if (number < 0)
+            return false;
+        _entries[number] = new FoldedKey(FoldedRow.Pending, true, RowShapes.Full, default);
+        return true;
+    }
+
     bool TryReplace(int number, RowRef row, int shape)
     {
         ref var entry = ref _entries[number];
+        if (entry.Final == FoldedRow.Pending)
+            return shape != RowShapes.Full || TryInsert(number, row, shape);
         if (entry.Final == FoldedRow.None)
             return false;
         if (shape != RowShapes.Full && !IsUntouched(entry))
@@ -186,11 +204,11 @@ sealed class TableFold : IDisposable
             return false;
         if (shape != RowShapes.Full)
         {
-            if (IsUntouched(_entries[from]))
-                return false;
-            (row, shape) = MergeInto(row, _entries[from].Row);
+            var isKnown = !IsUntouched(_entries[from]) && _entries[from].Final != FoldedRow.Pending;
+            if (isKnown)
+                (row, shape) = MergeInto(row, _entries[from].Row);
             if (shape != RowShapes.Full)
-                return false;
+                return IsCopying && TryDelete(from) && Pend(to);
         }
 
         return TryDelete(from) && TryInsert(to, row, shape);

@@ -1,4 +1,5 @@
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fencing;
@@ -19,6 +20,9 @@ sealed class PlanBook : IDisposable
     /// <summary>What the destination says of them.</summary>
     public IReadOnlyDictionary<TableName, StoredTable> Stored { get; set; } = new Dictionary<TableName, StoredTable>();
 
+    /// <summary>Who is told the keys that change, by source table.</summary>
+    public IReadOnlyDictionary<TableName, KeyWatch> Watches { get; set; } = new Dictionary<TableName, KeyWatch>();
+
     /// <summary>Tables that stop with the transaction under way.</summary>
     public IReadOnlyDictionary<TableName, TableStop> Stopping { get; set; } = new Dictionary<TableName, TableStop>();
 
@@ -29,10 +33,11 @@ sealed class PlanBook : IDisposable
         {
             var applies = Applies(source, out var route, out var stored);
             // A table that was copied again may have been made anew.
-            if (applies && (plan.Target.Oid == 0 || plan.Target.Name != route!.Target || plan.Since != stored!.Table.Since || !SameColumns(plan.Wanted, route.Columns)))
+            if (applies && (plan.Target.Oid == 0 || plan.Target.Name != route!.Target || plan.Since != stored!.Table.Since || plan.IsCopying != stored.Table.Copying is not null || !SameColumns(plan.Wanted, route.Columns)))
                 Discard(plan);
             else
                 plan.IsSkipped = !applies;
+            plan.Watch = Watches.GetValueOrDefault(source);
         }
     }
 
@@ -72,6 +77,9 @@ sealed class PlanBook : IDisposable
     {
         if (_byTable.TryGetValue(plan.Source, out var before))
             Discard(before);
+        plan.Watch = Watches.GetValueOrDefault(plan.Source);
+        if (before is not null && !plan.Relation.HasShapeOf(before.Relation))
+            plan.Watch?.Reshaped();
         _byTable[plan.Source] = plan;
         _byRelation[relation] = plan;
         _new.Add(plan);
@@ -87,6 +95,9 @@ sealed class PlanBook : IDisposable
             Discard(plan);
         _new.Clear();
     }
+
+    /// <summary>The plan of a source's table.</summary>
+    public TablePlan? FindSource(TableName source) => _byTable.GetValueOrDefault(source);
 
     /// <summary>The plan that writes to a table of the destination.</summary>
     public TablePlan? FindTarget(TableName target) => _byTable.Values.FirstOrDefault(p => p.Target.Oid != 0 && p.Target.Name == target);

@@ -87,6 +87,7 @@ sealed class Planner(ApplyContext context, PlanBook book)
         var plan = TablePlan.Create(relation, source, target, binding.Columns, key, isPrimary, context.ReplicaRole, context.Rows);
         plan.Since = stored.Table.Since ?? default;
         plan.Wanted = route.Columns;
+        plan.IsCopying = stored.Table.Copying is not null;
         book.Add(relation, plan);
         return plan;
     }

@@ -81,6 +81,16 @@ sealed class TablePlan : IDisposable
     /// <summary>Changes committed before are in the table's copy.</summary>
     public Lsn Since { get; set; }
 
+    /// <summary>The table is being copied by chunks: any row may be there or not.</summary>
+    public bool IsCopying
+    {
+        get => Fold.IsCopying;
+        set => Fold.IsCopying = value;
+    }
+
+    /// <summary>Told the keys that change, while chunks are read.</summary>
+    public Core.Chunks.KeyWatch? Watch { get; set; }
+
     /// <summary>The chosen columns; null for all.</summary>
     public IReadOnlyList<string>? Wanted { get; set; }
 

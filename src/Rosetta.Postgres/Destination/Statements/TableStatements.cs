@@ -1,4 +1,5 @@
 using System.Globalization;
+using Rosetta.Postgres.Destination.Fencing;
 using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Plans;
 
@@ -32,6 +33,7 @@ sealed class TableStatements(TablePlan plan)
         DeleteWhole,
         UpdateStaged,
         DeleteStaged,
+        Pend,
         InsertMissing,
         InsertStaged,
     }
@@ -122,6 +124,19 @@ sealed class TableStatements(TablePlan plan)
     /// <summary>Deletes the rows whose key is staged.</summary>
     public PreparedSql DeleteStaged() => Prepare(
         Form.DeleteStaged, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t USING pg_temp.{KeyStage().Name} AS s WHERE {KeyEqualsStaged()}");
+
+    /// <summary>Makes a key pending: parameters are its columns.</summary>
+    public PreparedSql Pend(PositionRow row) => Prepare(Form.Pend, 0, () => StoredTables.PendSql(row, plan.Source, $"SELECT {KeyParameters()} AS key"));
+
+    // In the order of the source's primary key, which is the destination's.
+    string KeyTexts(Func<BoundColumn, string> value) =>
+        $"ARRAY[{string.Join(", ", plan.Target.PrimaryKey.Select(k => $"{value(plan.Columns.First(c => c.Target.Name == k))}::text"))}]";
+
+    string KeyParameters()
+    {
+        var keys = plan.Columns.Where(c => c.IsKey).ToList();
+        return KeyTexts(c => c.TypedParameter(keys.IndexOf(c) + 1));
+    }
 
     string InsertSql(string rows) => $"INSERT INTO {Table} ({string.Join(", ", plan.Columns.Select(c => c.Sql))}) OVERRIDING SYSTEM VALUE {rows}";
 

@@ -1,0 +1,28 @@
+namespace Rosetta.Core.Chunks;
+
+/// <summary>The rows of a table whose key lies in an interval, in the key's order; or those of some keys.</summary>
+/// <param name="After">The key before the first, in text form, column by column; null: from the beginning.</param>
+/// <param name="UpTo">The last key; null: to the end.</param>
+public sealed record ChunkRange(IReadOnlyList<string>? After, IReadOnlyList<string>? UpTo)
+{
+    /// <summary>Set: not an interval but these keys.</summary>
+    public IReadOnlyList<IReadOnlyList<string>>? Keys { get; init; }
+
+    public bool IsLast => UpTo is null && Keys is null;
+}
+
+/// <summary>A chunk that was read and waits for its place in the lane.</summary>
+/// <param name="Snapshot">What it was read in.</param>
+/// <param name="Watched">From where on changes were noted; taken before the snapshot.</param>
+/// <param name="High">Every transaction that the snapshot shows has its commit below: the chunk is placed once the lane has passed it.</param>
+public sealed record ReadChunk(ChunkRange Range, TransactionSnapshot Snapshot, WatchMark Watched, Positions.Lsn High, long Rows, long Bytes);
+
+/// <summary>A moment in what a lane has applied.</summary>
+public readonly record struct WatchMark(long Keys, long Transactions);
+
+/// <summary>What became of a chunk at its place. Rows that were left alone because something newer had come are not counted.</summary>
+/// <param name="ReadAgain">Null when it landed; otherwise why nothing was done and it has to be read again.</param>
+public readonly record struct ChunkLanding(long Inserted, long Updated, long Deleted, string? ReadAgain)
+{
+    public bool HasLanded => ReadAgain is null;
+}

@@ -1,0 +1,42 @@
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Core.Chunks;
+
+/// <summary>What is read of a table, chunk by chunk.</summary>
+/// <param name="Columns">Names of the columns, in the order of the rows that come.</param>
+/// <param name="RowFilter">An expression that the publication applies to its rows; null for all.</param>
+public sealed record ChunkTable(TableDescription Table, IReadOnlyList<string> Columns, CopyFormat Format, string? RowFilter)
+{
+    public IReadOnlyList<string> Key => Table.PrimaryKey;
+}
+
+/// <summary>Reads chunks from a source by a connection of its own. Not thread-safe.</summary>
+public interface IChunkSource : IAsyncDisposable
+{
+    /// <summary>
+    /// Ids of transactions that are in progress to everybody although their commit may be in the WAL already: what an earlier incarnation may have streamed.
+    /// </summary>
+    Task<IReadOnlyList<uint>> FindSuspectsAsync(CancellationToken cancellationToken);
+
+    /// <summary>The table as it is now, with the columns that are wanted and published; null when it is gone.</summary>
+    /// <param name="columns">Wanted columns; null for all.</param>
+    Task<ChunkTable?> DescribeAsync(TableName table, IReadOnlyList<string>? columns, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Reads the rows after <paramref name="after"/> in one snapshot: so many at most, fewer when the table ends.
+    /// </summary>
+    /// <param name="watched">Taken before.</param>
+    /// <param name="into">Takes the rows while they come.</param>
+    /// <exception cref="TableRewrittenException">The table is no longer what <paramref name="table"/> says: describe it again.</exception>
+    Task<ReadChunk> ReadAsync(
+        ChunkTable table, IReadOnlyList<string>? after, int rows, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken);
+
+    /// <summary>Reads the rows of these keys, those there are.</summary>
+    /// <inheritdoc cref="ReadAsync"/>
+    Task<ReadChunk> ReadKeysAsync(
+        ChunkTable table, IReadOnlyList<IReadOnlyList<string>> keys, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken);
+
+    /// <summary>Writes a message into the WAL that nobody reads, so that a stream that has nothing to say moves on.</summary>
+    Task NudgeAsync(CancellationToken cancellationToken);
+}

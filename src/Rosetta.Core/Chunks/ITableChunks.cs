@@ -1,0 +1,46 @@
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
+
+namespace Rosetta.Core.Chunks;
+
+/// <summary>A table that is to be brought to a destination by chunks while its changes are applied.</summary>
+/// <param name="Replace">Rows that are there may be changed and deleted (a resync); false: a target with rows is refused.</param>
+/// <param name="Restart">Begin anew although an earlier incarnation got some way.</param>
+/// <param name="Since">The lane's position.</param>
+public sealed record ChunkedCopy(TableRoute Route, ChunkTable Table, bool Replace, bool Restart, Lsn Since);
+
+/// <summary>
+/// The destination's side of a table that is copied by chunks: what was finished is stored there with the rows themselves. From the moment it is opened
+/// changes of the table are applied whether the row they speak of is there or not, and noted for chunks that were read before them.
+/// </summary>
+public interface ITableChunks : IAsyncDisposable
+{
+    /// <summary>Where to go on: the last key that was finished; null for the beginning.</summary>
+    IReadOnlyList<string>? FinishedUpTo { get; }
+
+    /// <summary>Every range has landed; only single keys may be left (<see cref="PendingAsync"/>).</summary>
+    bool RangesAreFinished { get; }
+
+    /// <summary>Rows of the chunks that have landed.</summary>
+    long Rows { get; }
+
+    /// <summary>A moment in what is applied: taken before a chunk's snapshot.</summary>
+    WatchMark Watch();
+
+    /// <summary>Takes a chunk's rows to the destination, beside the table.</summary>
+    /// <returns>Their number.</returns>
+    Task<long> StageAsync(ICopySource rows, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Brings the staged chunk into the table, in one transaction with what says that it is finished. Called between two groups of the lane, which has passed
+    /// the chunk's <see cref="ReadChunk.High"/>.
+    /// </summary>
+    /// <exception cref="Errors.FencedException">A newer incarnation is there.</exception>
+    Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken);
+
+    /// <summary>Keys whose row has to be read again, since a change of them left out values that the destination did not have.</summary>
+    Task<IReadOnlyList<IReadOnlyList<string>>> PendingAsync(int most, CancellationToken cancellationToken);
+
+    /// <summary>The table streams from now on. Called between two groups. False: keys have become pending meanwhile.</summary>
+    Task<bool> FinishAsync(CancellationToken cancellationToken);
+}

@@ -1,0 +1,63 @@
+using Rosetta.Core.Chunks;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Snapshot;
+
+namespace Rosetta.Postgres.Destination.Copies;
+
+/// <summary>The SQL that brings a staged chunk into its table. Aliases: t the table, s the staged rows, w the keys that have changed since.</summary>
+sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
+{
+    readonly string _table = target.Table.OnlySql;
+    readonly IReadOnlyList<string> _columns = copy.Table.Columns;
+    readonly IReadOnlyList<string> _key = copy.Table.Key;
+
+    public string MakeStage => $"CREATE TEMP TABLE rosetta_chunk ({string.Join(", ", _columns.Select(c => $"{SqlIdentifier.Quote(c)} {StageType(c)}"))})";
+
+    public string CopyStage => $"COPY pg_temp.rosetta_chunk FROM STDIN{(copy.Table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}";
+
+    /// <summary>A change that left out unchanged values has met a row that the chunk had still to bring: that row is read again.</summary>
+    public string PendPartial(PositionRow row, KeyWindow window) => StoredTables.PendSql(
+        row, copy.Route.Source, $"SELECT DISTINCT {window.Text} AS key FROM pg_temp.rosetta_window w JOIN pg_temp.rosetta_chunk s ON {window.Meets(Staged)} WHERE w.is_partial");
+
+    public string LeaveAlone(KeyWindow window) => $"DELETE FROM pg_temp.rosetta_chunk s USING pg_temp.rosetta_window w WHERE {window.Meets(Staged)}";
+
+    public string DeleteExtra(ChunkRange range, KeyWindow? window)
+    {
+        var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(Own)})";
+        return $"DELETE FROM {_table} t WHERE {ChunkSql.Range(copy.Table.Table, range, "t.")} AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {SameKey}){untouched}";
+    }
+
+    // By stored form: 1.0 is not 1.00, and types without equality can be compared.
+    public string UpdateDiffering =>
+        _columns.Count == _key.Count
+            ? "SELECT WHERE false"
+            : $"""
+               UPDATE {_table} t SET {string.Join(", ", _columns.Except(_key).Select(c => $"{SqlIdentifier.Quote(c)} = {Staged(c)}"))} FROM pg_temp.rosetta_chunk s
+                WHERE {SameKey} AND ROW({string.Join(", ", _columns.Select(Own))})::record OPERATOR(pg_catalog.*<>) ROW({string.Join(", ", _columns.Select(Staged))})::record
+               """;
+
+    public string InsertMissing =>
+        $"""
+        INSERT INTO {target.Table.Name.ToSql()} ({string.Join(", ", _columns.Select(SqlIdentifier.Quote))}) OVERRIDING SYSTEM VALUE
+        SELECT {string.Join(", ", _columns.Select(Staged))} FROM pg_temp.rosetta_chunk s WHERE NOT EXISTS (SELECT FROM {_table} t WHERE {SameKey})
+        """;
+
+    public string NoLongerPending(PositionRow row, IReadOnlyList<IReadOnlyList<string>> keys, KeyWindow? window)
+    {
+        var list = string.Join(", ", keys.Select(StoredTables.ArraySql));
+        var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Text} = p.key)";
+        return $"DELETE FROM rosetta.pending_keys p WHERE {row.KeySql} AND {StoredTables.Named(copy.Route.Source)} AND p.key IN ({list}){untouched}";
+    }
+
+    string SameKey => string.Join(" AND ", _key.Select(k => $"{Own(k)} = {Staged(k)}"));
+
+    static string Own(string column) => $"t.{SqlIdentifier.Quote(column)}";
+
+    string Staged(string column) => target.Casts.ContainsKey(column) ? $"s.{SqlIdentifier.Quote(column)}::{target.Table.Find(column)!.TypeSql}" : $"s.{SqlIdentifier.Quote(column)}";
+
+    // In text form the target's own input functions read the values.
+    string StageType(string column) =>
+        (copy.Table.Format == CopyFormat.Binary ? target.Casts.GetValueOrDefault(column) : null) ?? target.Table.Find(column)!.FullTypeSql;
+}

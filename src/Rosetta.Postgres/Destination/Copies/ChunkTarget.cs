@@ -1,0 +1,51 @@
+using Rosetta.Core.Chunks;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination.Copies;
+
+/// <summary>Makes a table ready to be copied into by chunks, and stores that its copy has begun.</summary>
+sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims claims, bool replicaRole)
+{
+    /// <param name="resumes">An earlier incarnation began; what it stored stays.</param>
+    /// <returns>Null: such a table cannot be copied by chunks, only in one snapshot.</returns>
+    public async ValueTask<CopyTarget?> MakeAsync(ChunkedCopy copy, bool resumes, CancellationToken cancellationToken)
+    {
+        var table = copy.Table.Table;
+        var whole = new TableCopy(copy.Route, table, copy.Since, false, copy.Table.Format, null);
+        if (table.PrimaryKey.Count == 0 || !table.PrimaryKey.All(copy.Table.Columns.Contains) || !HasIdentity(table))
+            return null;
+        await CopyTarget.PrepareAsync(connection, whole, cancellationToken);
+        await connection.QueryAsync("BEGIN", cancellationToken);
+        await claims.TakeAsync(connection, copy.Route, cancellationToken);
+        var target = await CopyTarget.MakeAsync(connection, whole, copy.Table.Columns, mayHaveRows: copy.Replace || resumes, cancellationToken);
+        if (!Takes(table, target) || (copy.Replace && !SortsAlike(table)))
+        {
+            await connection.QueryAsync("ROLLBACK", cancellationToken);
+            return null;
+        }
+
+        if (!resumes)
+        {
+            await connection.QueryAsync(
+                StoredTables.CopyingSql(row, copy.Route.Source, copy.Route.Target, copy.Since, copy.Table.Columns, table.Oid, copy.Replace), cancellationToken);
+        }
+
+        await row.CommitAsync(connection, cancellationToken);
+        return target;
+    }
+
+    // The stream must say which row an update or delete is about by the primary key.
+    static bool HasIdentity(TableDescription table) =>
+        table.ReplicaIdentity == 'f' || (table.HasReplicaIdentity && table.PrimaryKey.All(table.IdentityColumns.Contains));
+
+    bool Takes(TableDescription table, CopyTarget target) =>
+        target.Table.PrimaryKey.SequenceEqual(table.PrimaryKey) && !target.Table.HasDeferrable
+        && (replicaRole || target.Table is { HasUserTriggers: false, HasForeignKeys: false, ReferencedBy.Count: 0 });
+
+    // Rows that only the destination has are found by range, so both sides must put keys in the same order: types without a collation do.
+    static bool SortsAlike(TableDescription table) =>
+        table.PrimaryKey.All(k => table.Columns.First(c => c.Name == k).TypeOid is 16 or 17 or 20 or 21 or 23 or 26 or 700 or 701 or 1082 or 1083 or 1114 or 1184 or 1700 or 2950);
+}

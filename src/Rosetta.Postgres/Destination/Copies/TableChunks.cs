@@ -1,0 +1,137 @@
+using Rosetta.Core.Chunks;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Failpoints;
+using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Plans;
+using Rosetta.Postgres.Destination.Statements;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination.Copies;
+
+/// <summary>
+/// One table's chunks at the destination. A chunk's bytes go into a temporary table beside the target while they are read; in its place in the lane a few
+/// statements bring them over, leaving alone what the lane has changed since, in one transaction with what is stored about the copy.
+/// </summary>
+sealed class TableChunks(
+    PgConnection connection, PositionRow row, ChunkedCopy copy, CopyTarget target, KeyWatch watch, StreamedTransactions streamed, long rows, CopyingState state,
+    Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action close) : ITableChunks
+{
+    readonly ChunkStatements _sql = new(copy, target);
+    TablePlan? _windowOf;
+    bool _isStaged;
+
+    public IReadOnlyList<string>? FinishedUpTo => state.UpTo;
+
+    public bool RangesAreFinished => state.RangesAreFinished;
+
+    public long Rows => rows;
+
+    public WatchMark Watch()
+    {
+        watch.Forget(watch.Mark);
+        return new WatchMark(watch.Mark, streamed.Count);
+    }
+
+    public async Task<long> StageAsync(ICopySource source, CancellationToken cancellationToken)
+    {
+        await connection.QueryAsync(_isStaged ? "TRUNCATE pg_temp.rosetta_chunk" : _sql.MakeStage, cancellationToken);
+        _isStaged = true;
+        await using var into = await connection.CopyInAsync(_sql.CopyStage, cancellationToken);
+        await foreach (var piece in source.ReadAsync(cancellationToken))
+            await into.WriteAsync(piece, cancellationToken);
+        return (await into.CompleteAsync(cancellationToken)).RowCount;
+    }
+
+    public async Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken)
+    {
+        if (!streamed.AreShownBy(chunk.Snapshot, chunk.Watched.Transactions))
+            return Again("a transaction that is not visible yet was applied before");
+        var keys = new List<byte[]>();
+        if (!watch.TryRead(chunk.Snapshot, chunk.Watched.Keys, (key, isPartial) => keys.Add(KeyWindow.RowOf(key, isPartial))))
+            return Again("the table was truncated or changed meanwhile");
+
+        Failpoint.Hit(FailpointNames.ChunkStaged);
+        await connection.QueryAsync("BEGIN", cancellationToken);
+        try
+        {
+            var window = keys.Count > 0 ? await FillWindowAsync(keys, cancellationToken) : null;
+            if (window is not null)
+                await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", cancellationToken);
+            var deleted = copy.Replace && chunk.Range.Keys is null
+                ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(chunk.Range, window)}", cancellationToken)).RowCount
+                : 0;
+            await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
+            var updated = (await connection.QueryAsync(_sql.UpdateDiffering, cancellationToken)).RowCount;
+            var inserted = (await connection.QueryAsync(_sql.InsertMissing, cancellationToken)).RowCount;
+            if (chunk.Range.Keys is { } read)
+                await connection.QueryAsync(_sql.NoLongerPending(row, read, window), cancellationToken);
+            else
+                await connection.QueryAsync(StoredTables.LandedSql(row, copy.Route.Source, chunk.Range.UpTo, chunk.Rows), cancellationToken);
+            Failpoint.Hit(FailpointNames.ChunkBeforeCommit);
+            await row.CommitAsync(connection, cancellationToken);
+            Failpoint.Hit(FailpointNames.ChunkAfterCommit);
+            if (chunk.Range.Keys is null)
+            {
+                rows += chunk.Rows;
+                state = chunk.Range.IsLast ? state with { RangesAreFinished = true } : state with { UpTo = chunk.Range.UpTo };
+                stored((state, rows));
+            }
+
+            return new ChunkLanding(inserted, updated, deleted, null);
+        }
+        catch
+        {
+            if (!connection.IsBroken && connection.TransactionStatus != PgTransactionStatus.Idle)
+                await connection.QueryAsync("ROLLBACK", CancellationToken.None);
+            throw;
+        }
+    }
+
+    public async Task<IReadOnlyList<IReadOnlyList<string>>> PendingAsync(int most, CancellationToken cancellationToken)
+    {
+        var found = await connection.QueryAsync(StoredTables.PendingSql(row, copy.Route.Source, most), cancellationToken);
+        return [.. Enumerable.Range(0, found.Rows.Count).Select(i => System.Text.Json.JsonSerializer.Deserialize<string[]>(found.RequiredText(i, 0))!)];
+    }
+
+    public async Task<bool> FinishAsync(CancellationToken cancellationToken)
+    {
+        await connection.QueryAsync("BEGIN", cancellationToken);
+        var finished = await connection.QueryAsync(StoredTables.FinishedSql(row, copy.Route.Source), cancellationToken);
+        if (finished.RowCount == 0)
+        {
+            await connection.QueryAsync("ROLLBACK", cancellationToken);
+            return false;
+        }
+
+        await row.CommitAsync(connection, cancellationToken);
+        stored((null, rows));
+        return true;
+    }
+
+    static ChunkLanding Again(string reason) => new(0, 0, 0, reason);
+
+    /// <summary>The keys that the lane has changed, in a temporary table of the types that the stream sends.</summary>
+    async ValueTask<KeyWindow> FillWindowAsync(List<byte[]> keys, CancellationToken cancellationToken)
+    {
+        var current = plan() ?? throw new InvalidOperationException($"Keys of {copy.Route.Source} were changed without a plan for it.");
+        var window = new KeyWindow(current, target);
+        if (!ReferenceEquals(_windowOf, current))
+            await connection.QueryAsync($"DROP TABLE IF EXISTS pg_temp.rosetta_window; {window.MakeSql}", cancellationToken);
+        _windowOf = current;
+        using var pipeline = connection.CreatePipeline();
+        var into = pipeline.BeginCopyIn(KeyWindow.CopySql, out _);
+        CopyRows.WriteHeader(into);
+        foreach (var key in keys)
+            CopyRows.WriteKey(into, key, current.Key.Length + 1);
+        CopyRows.WriteTrailer(into);
+        into.Complete();
+        (await pipeline.RunAsync(cancellationToken)).ThrowIfFailed();
+        return window;
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        close();
+        return connection.DisposeAsync();
+    }
+}

@@ -1,0 +1,147 @@
+using System.Globalization;
+using Rosetta.Core.Chunks;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Catalog;
+using Rosetta.Postgres.Source;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Snapshot;
+
+/// <summary>
+/// Reads a table in chunks by key. Each chunk is one short REPEATABLE READ transaction, so the source is never held: the table's lock first (ACCESS SHARE,
+/// which takes no snapshot), then the snapshot, then the rows, and after the end the position that every commit it shows lies below.
+/// </summary>
+public sealed class ChunkSource : IChunkSource
+{
+    // A commit that waits for a standby is in the WAL and not shown; one that was asked for a moment ago may be on its way. Who may not see other roles'
+    // sessions has to suspect them.
+    const string SuspectsSql =
+        """
+        SELECT x::text::bigint % 4294967296
+          FROM pg_snapshot_xip(pg_current_snapshot()) x LEFT JOIN pg_stat_activity a ON a.backend_xid::text::bigint = x::text::bigint % 4294967296
+         WHERE NOT EXISTS (SELECT FROM pg_prepared_xacts p WHERE p.transaction::text::bigint = x::text::bigint % 4294967296)
+           AND (a.pid IS NULL OR a.state IS NULL OR a.wait_event = 'SyncRep'
+                OR (a.state NOT LIKE 'idle in transaction%' AND a.query_start > clock_timestamp() - interval '10 s'))
+        """;
+
+    const ulong WalPage = 8192;
+    const ulong LongestPageHeader = 40;
+
+    readonly PgConnection _connection;
+    readonly PublicationFacts _publications;
+
+    ChunkSource(PgConnection connection, PublicationFacts publications)
+    {
+        _connection = connection;
+        _publications = publications;
+    }
+
+    /// <param name="publications">What the stream names: chunks hold the rows and columns that they publish, and no others.</param>
+    public static async Task<ChunkSource> OpenAsync(PgEndpoint endpoint, PublicationFacts publications, CancellationToken cancellationToken) =>
+        new(await SnapshotSession.OpenAsync(endpoint, cancellationToken), publications);
+
+    public async Task<IReadOnlyList<uint>> FindSuspectsAsync(CancellationToken cancellationToken)
+    {
+        var found = await _connection.QueryAsync(SuspectsSql, cancellationToken);
+        return [.. Enumerable.Range(0, found.Rows.Count).Select(i => (uint)found.Int64(i, 0))];
+    }
+
+    public async Task<ChunkTable?> DescribeAsync(TableName table, IReadOnlyList<string>? columns, CancellationToken cancellationToken)
+    {
+        if ((await SourceCatalog.FindAsync(_connection, table, cancellationToken))?.Description is not { } description)
+            return null;
+        var published = _publications.ColumnsOf(table);
+        var wanted = description.Columns
+            .Where(c => c.Generated is null && (columns is null || columns.Contains(c.Name)) && (published is null || published.Contains(c.Name))).ToList();
+        return new ChunkTable(
+            description, [.. wanted.Select(c => c.Name)], wanted.TrueForAll(c => c.HasBinaryForm) ? CopyFormat.Binary : CopyFormat.Text, _publications.RowFilterOf(table));
+    }
+
+    public Task<ReadChunk> ReadAsync(
+        ChunkTable table, IReadOnlyList<string>? after, int rows, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
+        InSnapshotAsync(
+            table, watched, into, async () =>
+            {
+                var range = new ChunkRange(after, await LastKeyAsync(table, after, rows, cancellationToken));
+                return (range, ChunkSql.Range(table.Table, range));
+            }, cancellationToken);
+
+    public Task<ReadChunk> ReadKeysAsync(
+        ChunkTable table, IReadOnlyList<IReadOnlyList<string>> keys, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
+        InSnapshotAsync(
+            table, watched, into, () => Task.FromResult((new ChunkRange(null, null) { Keys = keys }, ChunkSql.Keys(table.Table, keys))), cancellationToken);
+
+    // Transactional: its commit is flushed, so that also what came before by asynchronous commits is streamed.
+    public async Task NudgeAsync(CancellationToken cancellationToken) =>
+        await _connection.QueryAsync("SELECT pg_logical_emit_message(true, 'rosetta', '')", cancellationToken);
+
+    async Task<ReadChunk> InSnapshotAsync(
+        ChunkTable table, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, Func<Task<(ChunkRange Range, string Where)>> where, CancellationToken cancellationToken)
+    {
+        var name = table.Table.Name;
+        try
+        {
+            await _connection.QueryAsync($"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {name.ToSql()} IN ACCESS SHARE MODE", cancellationToken);
+            var snapshot = TransactionSnapshot.Parse((await _connection.QueryAsync("SELECT pg_current_snapshot()", cancellationToken)).RequiredText(0, 0));
+            if (await DescribeAsync(name, table.Columns, cancellationToken) is not { } now || !HasShapeOf(now, table))
+                throw new TableRewrittenException(name);
+            var (range, condition) = await where();
+            var source = new Rows(_connection, table, condition);
+            var rows = await into(source, cancellationToken);
+            await _connection.QueryAsync("COMMIT", cancellationToken);
+            var high = Lsn.Parse((await _connection.QueryAsync("SELECT pg_current_wal_insert_lsn()", cancellationToken)).RequiredText(0, 0));
+            return new ReadChunk(range, snapshot, watched, BeforeHeader(high), rows, source.Bytes);
+        }
+        catch (Exception e)
+        {
+            if (!_connection.IsBroken)
+                await _connection.QueryAsync("ROLLBACK", CancellationToken.None);
+            if (e is PgServerException { SqlState: "42P01" or "3F000" })
+                throw new TableRewrittenException(name, e);
+            throw;
+        }
+    }
+
+    // The insert position may stand right behind a page's header while the stream, which has all records, stands before it.
+    static Lsn BeforeHeader(Lsn lsn) => lsn.Value % WalPage <= LongestPageHeader ? new Lsn(lsn.Value - (lsn.Value % WalPage)) : lsn;
+
+    static bool HasShapeOf(ChunkTable now, ChunkTable table) =>
+        now.Table.Oid == table.Table.Oid && now.Key.SequenceEqual(table.Key)
+        && table.Columns.All(c => now.Table.Columns.FirstOrDefault(n => n.Name == c) is { } n && n.TypeSql == table.Table.Columns.First(t => t.Name == c).TypeSql);
+
+    async Task<IReadOnlyList<string>?> LastKeyAsync(ChunkTable table, IReadOnlyList<string>? after, int rows, CancellationToken cancellationToken)
+    {
+        var last = await _connection.QueryAsync(
+            $"SELECT {ChunkSql.KeyTexts(table.Table)} FROM {ChunkSql.From(table.Table)} WHERE {ChunkSql.Range(table.Table, new ChunkRange(after, null))} ORDER BY {ChunkSql.KeyColumns(table.Table)} OFFSET {(rows - 1).ToString(CultureInfo.InvariantCulture)} LIMIT 1",
+            cancellationToken);
+        return last.Rows.Count == 0 ? null : [.. Enumerable.Range(0, table.Key.Count).Select(i => last.RequiredText(0, i))];
+    }
+
+    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+
+    sealed class Rows(PgConnection connection, ChunkTable table, string condition) : ICopySource
+    {
+        public IReadOnlyList<string> ColumnNames => table.Columns;
+
+        public long Bytes { get; private set; }
+
+        public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            var columns = string.Join(", ", table.Columns.Select(SqlIdentifier.Quote));
+            var filter = table.RowFilter is { } f ? $" AND ({f})" : "";
+            await using var copy = await connection.CopyOutAsync(
+                $"COPY (SELECT {columns} FROM {ChunkSql.From(table.Table)} WHERE {condition}{filter}) TO STDOUT{(table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}",
+                cancellationToken);
+            while (await copy.ReadAsync(cancellationToken: cancellationToken) is { } chunk)
+            {
+                using (chunk)
+                {
+                    Bytes += chunk.Length;
+                    yield return chunk.Memory;
+                }
+            }
+        }
+    }
+}

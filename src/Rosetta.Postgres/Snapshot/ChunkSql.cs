@@ -1,0 +1,33 @@
+using Rosetta.Core.Chunks;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Postgres.Snapshot;
+
+/// <summary>Conditions on a table's key, the same at source and destination. Values are literals of the column's type.</summary>
+static class ChunkSql
+{
+    public static string From(TableDescription table) => $"{(table.IsPartitioned ? "" : "ONLY ")}{table.Name.ToSql()}";
+
+    public static string KeyColumns(TableDescription table, string prefix = "") =>
+        string.Join(", ", table.PrimaryKey.Select(k => prefix + SqlIdentifier.Quote(k)));
+
+    public static string KeyTexts(TableDescription table) => string.Join(", ", table.PrimaryKey.Select(k => $"{SqlIdentifier.Quote(k)}::text"));
+
+    /// <param name="prefix">Of the columns: an alias with a point, or nothing.</param>
+    public static string Range(TableDescription table, ChunkRange range, string prefix = "")
+    {
+        var columns = KeyColumns(table, prefix);
+        string[] conditions =
+        [
+            .. range.After is { } after ? (string[])[$"({columns}) > ({Values(table, after)})"] : [],
+            .. range.UpTo is { } upTo ? (string[])[$"({columns}) <= ({Values(table, upTo)})"] : [],
+        ];
+        return conditions.Length == 0 ? "true" : string.Join(" AND ", conditions);
+    }
+
+    public static string Keys(TableDescription table, IReadOnlyList<IReadOnlyList<string>> keys, string prefix = "") =>
+        $"({KeyColumns(table, prefix)}) IN ({string.Join(", ", keys.Select(k => $"({Values(table, k)})"))})";
+
+    static string Values(TableDescription table, IReadOnlyList<string> key) =>
+        string.Join(", ", table.PrimaryKey.Select((name, i) => $"{SqlIdentifier.Literal(key[i])}::{table.Columns.First(c => c.Name == name).TypeSql}"));
+}

@@ -1,0 +1,223 @@
+using System.Diagnostics;
+using System.Globalization;
+using Rosetta.Core.Chunks;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Snapshot;
+using Rosetta.Postgres.Source;
+using Rosetta.Postgres.Tests.Destination;
+using Rosetta.Testing.Servers;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Rosetta.Postgres.Tests.Chunks;
+
+/// <summary>A source at which commits can be made to wait for a standby that does not exist.</summary>
+public sealed class WaitingSource : IAsyncLifetime
+{
+    public PostgresServer Server { get; private set; } = null!;
+
+    public async Task InitializeAsync() => Server = await PostgresServer.StartAsync(new PostgresServerOptions
+    {
+        Name = "waiting",
+        Version = Tests.Source.SourceServer.Version,
+        Settings = new Dictionary<string, string>
+        {
+            // Only who asks for it waits.
+            ["synchronous_standby_names"] = "nobody", ["synchronous_commit"] = "local", ["autovacuum"] = "off", ["max_replication_slots"] = "20",
+        },
+    });
+
+    public async Task DisposeAsync() => await Server.DisposeAsync();
+}
+
+/// <summary>
+/// Chunks among concurrent changes, interleaved at random on real servers: whatever happens between the reading of a chunk and its landing, the newest state
+/// of each key wins, and no row comes back.
+/// </summary>
+[Collection(DestinationServerCollection.Name)]
+public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSource source, ITestOutputHelper output) : IClassFixture<WaitingSource>
+{
+    const int Rows = 120;
+
+    static readonly int Trials = Environment.GetEnvironmentVariable("ROSETTA_LONG") == "1" ? 10_000 : 300;
+
+    const string Tables =
+        """
+        CREATE TABLE numbers (id int PRIMARY KEY, n int, big text);
+        CREATE TABLE words (a text, b int, n int, big text, PRIMARY KEY (a, b));
+        ALTER TABLE numbers ALTER big SET STORAGE EXTERNAL; ALTER TABLE words ALTER big SET STORAGE EXTERNAL;
+        """;
+
+    [Fact]
+    public async Task Should_let_the_newest_win_whatever_happens_around_a_chunk()
+    {
+        var seed = Environment.GetEnvironmentVariable("ROSETTA_TEST_SEED") is { } given ? int.Parse(given, CultureInfo.InvariantCulture) : Random.Shared.Next();
+        var counts = new TrialCounts();
+        await using var replica = await destination.ReplicaAsync(Tables, sourceServer: source.Server);
+        await replica.StartAsync();
+        await using var reader = await ChunkSource.OpenAsync(replica.SourceEndpoint, new PublicationFacts(false, []), default);
+        await using var traffic = await ChunkTraffic.OpenAsync(replica.SourceConnection);
+        await using var target = await ChunkTraffic.OpenAsync(replica.TargetConnection);
+        for (var trial = 0; trial < Trials; trial++)
+        {
+            try
+            {
+                await new ChunkTrial(replica, reader, traffic, target, new Random(seed + trial), counts).RunAsync();
+            }
+            catch (Exception e)
+            {
+                throw new InvalidOperationException($"Trial {trial} of seed {seed} failed (ROSETTA_TEST_SEED={seed + trial} repeats it): {e.Message}", e);
+            }
+        }
+
+        output.WriteLine($"{Trials} trials from seed {seed}: {counts}");
+        Assert.True(counts.Hung > 0 && counts.Again > 0 && counts.Pending > 0 && counts.Deleted > 0, counts.ToString());
+    }
+
+    sealed class TrialCounts
+    {
+        public int Chunks;
+        public int Again;
+        public int Pending;
+        public int Hung;
+        public long Inserted;
+        public long Updated;
+        public long Deleted;
+
+        public override string ToString() =>
+            $"{Chunks} chunks landed, {Again} were read again, {Pending} keys read alone, {Hung} commits hung; {Inserted} rows inserted, {Updated} updated, {Deleted} deleted by chunks";
+    }
+
+    sealed class ChunkTrial(Replica replica, ChunkSource reader, ChunkTraffic traffic, ChunkTraffic target, Random random, TrialCounts counts)
+    {
+        readonly bool _words = random.Next(3) == 0;
+
+        TableName Table => new("public", _words ? "words" : "numbers");
+
+        public async Task RunAsync()
+        {
+            var replaces = !_words && random.Next(2) == 0;
+            await PrepareAsync(replaces);
+            traffic.Random = random;
+            for (var i = random.Next(10); i > 0; i--)
+                await traffic.StepAsync(Statement);
+            if (random.Next(2) == 0)
+                await replica.FollowAsync(random.Next(1, 40));
+            replica.Session.Streamed.Suspect(await reader.FindSuspectsAsync(default));
+            await CopyAsync(replaces);
+            await traffic.EndAsync();
+            counts.Hung = traffic.Hung;
+            await replica.FollowAsync();
+            await AssertEqualAsync();
+        }
+
+        async Task AssertEqualAsync()
+        {
+            var rows = $"SELECT t::text FROM {Table.Name} t ORDER BY 1";
+            var (here, there) = (await traffic.QueryAsync(rows), await target.QueryAsync(rows));
+            Assert.Equal(here, there);
+        }
+
+        async Task CopyAsync(bool replaces)
+        {
+            var table = (await reader.DescribeAsync(Table, null, default))!;
+            var copy = new ChunkedCopy(replica.Routes[Table], table, replaces, Restart: true, replica.Session.Position);
+            await using var chunks = (await replica.Session.OpenChunksAsync(copy, default))!;
+            Assert.NotNull(chunks);
+            var watch = Stopwatch.StartNew();
+            while (!chunks.RangesAreFinished)
+                await PlaceAsync(chunks, mark => reader.ReadAsync(table, chunks.FinishedUpTo, random.Next(10, 60), mark, chunks.StageAsync, default), watch);
+            while (true)
+            {
+                var keys = await chunks.PendingAsync(random.Next(1, 20), default);
+                if (keys.Count == 0)
+                {
+                    if (await chunks.FinishAsync(default))
+                        return;
+                    continue;
+                }
+
+                counts.Pending += keys.Count;
+                await PlaceAsync(chunks, mark => reader.ReadKeysAsync(table, keys, mark, chunks.StageAsync, default), watch);
+            }
+        }
+
+        async Task PlaceAsync(ITableChunks chunks, Func<WatchMark, Task<ReadChunk>> read, Stopwatch watch)
+        {
+            await DisturbAsync();
+            var mark = chunks.Watch();
+            await DisturbAsync();
+            var chunk = await read(mark);
+            await DisturbAsync();
+            while (replica.Session.Position < chunk.High)
+            {
+                await reader.NudgeAsync(default);
+                await replica.FollowAsync(random.Next(1, 40));
+            }
+
+            var landing = await chunks.LandAsync(chunk, default);
+            if (!landing.HasLanded)
+            {
+                counts.Again++;
+                // Whoever hangs for ever would keep the chunk away for ever.
+                if (watch.Elapsed > TimeSpan.FromSeconds(5) || random.Next(4) == 0)
+                    await traffic.EndAsync();
+                return;
+            }
+
+            counts.Chunks++;
+            counts.Inserted += landing.Inserted;
+            counts.Updated += landing.Updated;
+            counts.Deleted += landing.Deleted;
+        }
+
+        async Task DisturbAsync()
+        {
+            for (var i = random.Next(6); i > 0; i--)
+            {
+                if (random.Next(4) == 0)
+                    await replica.FollowAsync(random.Next(1, 40));
+                else if (random.Next(60) == 0)
+                    await traffic.TryAloneAsync($"TRUNCATE {Table.Name}");
+                else
+                    await traffic.StepAsync(Statement);
+            }
+        }
+
+        /// <summary>A table of some rows at the source; at the target nothing, or what a damaged copy may hold.</summary>
+        async Task PrepareAsync(bool replaces)
+        {
+            var name = Table.Name;
+            await traffic.ExecuteAsync(_words
+                ? $"TRUNCATE words; INSERT INTO words SELECT chr(97 + i % 7) || i % 3, i, 0, {Big(random)} FROM generate_series(1, {random.Next(Rows)}) i"
+                : $"TRUNCATE numbers; INSERT INTO numbers SELECT i, 0, {Big(random)} FROM generate_series(1, {random.Next(Rows)}) i");
+            await replica.FollowAsync();
+            await replica.Session.ForgetTableAsync(Table, default);
+            await target.ExecuteAsync(replaces
+                ? $"DELETE FROM {name} WHERE id % 5 = {random.Next(5)}; UPDATE {name} SET n = -1 WHERE id % 7 = {random.Next(7)}; INSERT INTO {name} SELECT i, -2, 'extra' FROM generate_series(-20, 200, 9) i ON CONFLICT DO NOTHING"
+                : $"TRUNCATE {name}");
+        }
+
+        static string Big(Random random) => random.Next(3) switch { 0 => "NULL", 1 => $"'small {random.Next(9)}'", _ => $"repeat('{(char)('a' + random.Next(20))}', {2500 + random.Next(3000)})" };
+
+        string Statement(Random r)
+        {
+            var from = r.Next(Rows);
+            var range = $"BETWEEN {from} AND {from + r.Next(6)}";
+            var (name, key) = _words ? ("words", "b") : ("numbers", "id");
+            return r.Next(_words ? 8 : 9) switch
+            {
+                0 => _words
+                    ? $"INSERT INTO words SELECT chr(97 + i % 7) || i % 3, i, 1, {Big(r)} FROM generate_series({from}, {from + r.Next(20)}) i ON CONFLICT DO NOTHING"
+                    : $"INSERT INTO numbers SELECT i, 1, {Big(r)} FROM generate_series({from}, {from + r.Next(20)}) i ON CONFLICT DO NOTHING",
+                1 or 2 => $"UPDATE {name} SET n = n + 1 WHERE {key} {range}",
+                3 => $"UPDATE {name} SET big = {Big(r)} WHERE {key} {range}",
+                4 => $"DELETE FROM {name} WHERE {key} {range}",
+                5 => $"UPDATE {name} SET {key} = {key} + 1000 WHERE {key} {range}",
+                6 => $"UPDATE {name} SET {key} = {key} - 1000, n = n + 1 WHERE {key} BETWEEN {1000 + from} AND {1000 + from + 10}",
+                7 => $"UPDATE {name} SET n = -n WHERE {key} {range}",
+                _ => $"DELETE FROM numbers WHERE id {range}; INSERT INTO numbers SELECT i, 7, {Big(r)} FROM generate_series({from}, {from + 3}) i ON CONFLICT DO NOTHING",
+            };
+        }
+    }
+}
