@@ -1,3 +1,4 @@
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
 using Rosetta.Core.Pipelines;
