@@ -11,7 +11,6 @@ sealed class ChunkedCopyRun(
 {
     const int KeysAtOnce = 500;
     const int FewestRows = 1_000;
-    const int MostRows = 50_000;
     const long ChunkBytes = 8 << 20;
     const int MostShapes = 10;
 
@@ -49,7 +48,7 @@ sealed class ChunkedCopyRun(
     {
         var state = copy.Replace ? TableState.Resyncing : TableState.Snapshotting;
         context.Status.Change(Name, t => t with { State = state, SnapshotRows = chunks.Rows, Error = null, Remedy = copy.Table.Remedy });
-        var rows = FewestRows;
+        var rows = Math.Min(FewestRows, context.ChunkRows);
         while (!chunks.RangesAreFinished)
         {
             var size = rows;
@@ -58,7 +57,7 @@ sealed class ChunkedCopyRun(
             context.Metrics.Copied(chunk.Rows);
             context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows });
             if (chunk.Rows > 0)
-                rows = (int)Math.Clamp(Math.Min(ChunkBytes / Math.Max(1, chunk.Bytes / chunk.Rows), rows * 4L), FewestRows, MostRows);
+                rows = (int)Math.Min(Math.Clamp(Math.Min(ChunkBytes / Math.Max(1, chunk.Bytes / chunk.Rows), rows * 4L), FewestRows, int.MaxValue), context.ChunkRows);
         }
 
         var finished = false;

@@ -31,6 +31,9 @@ public sealed record LaneContext(
     Action<Lsn> Stored,
     Action<DestinationPlan> DriftsStored)
 {
+    /// <summary>Rows of a chunk, at most.</summary>
+    public int ChunkRows { get; init; } = 50_000;
+
     /// <summary>Tables already stopped for having lost changes at the source, by reason; each stops once.</summary>
     internal HashSet<(TableName Table, string Reason)> DriftsHandled { get; } = [];
 

@@ -155,7 +155,10 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             _services.Settings.DrainTimeout,
             (table, order, error) => self.Tell(new TableOrderDone(run.Epoch, id, table, order, error)),
             position => run.Stored[id] = new RestedOn(id, attached.Generation, position),
-            plan => run.DriftsStored[id] = plan);
+            plan => run.DriftsStored[id] = plan)
+        {
+            ChunkRows = _services.Settings.ChunkRows,
+        };
         var actor = Context.Watch(Context.ActorOf(DestinationActor.Props(context, _services.Time), $"destination-{id}-{run.Epoch}-{attached.Generation:N}"));
         _destinations[id] = new Attached(actor, status, lane, attached);
     }

@@ -42,6 +42,9 @@ public sealed record PipelineSettings
     /// <summary>Bytes in one destination transaction, at most.</summary>
     public long GroupBytes { get; init; } = GroupBounds.Default.Bytes;
 
+    /// <summary>Rows of a chunk, at most, where a table is copied beside the stream.</summary>
+    public int ChunkRows { get; init; } = 50_000;
+
     /// <summary>Retained WAL at which a notification is raised, in bytes.</summary>
     public long WalWarningBytes { get; init; } = 1L << 30;
 

@@ -28,7 +28,10 @@ sealed class FailpointWalk
         FailpointNames.AcknowledgeBeforeRecord, FailpointNames.AcknowledgeAfterRecord, FailpointNames.AcknowledgeSent,
     ];
 
-    /// <summary>A table that is copied again makes its lane catch up and join.</summary>
+    /// <summary>A table with a key is copied again beside the stream.</summary>
+    static readonly string[] Chunks = [FailpointNames.ChunkStaged, FailpointNames.ChunkBeforeCommit, FailpointNames.ChunkAfterCommit];
+
+    /// <summary>A table without a key that is copied again makes its lane catch up and join.</summary>
     static readonly string[] Joining = [FailpointNames.CatchUpSlotCopied, FailpointNames.LaneBoundarySet, FailpointNames.LaneJoined];
 
     static readonly string[] Stopping = [FailpointNames.StopDraining, FailpointNames.StopReleased];
@@ -49,7 +52,7 @@ sealed class FailpointWalk
 
     /// <summary>Where the walk leads.</summary>
     public static IEnumerable<string> Failpoints =>
-        [.. First, .. Streaming, FailpointNames.ApplyOpenPiece, .. Joining, FailpointNames.LaneDetached, FailpointNames.TableStopRecorded, .. Stopping];
+        [.. First, .. Streaming, FailpointNames.ApplyOpenPiece, .. Chunks, .. Joining, FailpointNames.LaneDetached, FailpointNames.TableStopRecorded, .. Stopping];
 
     public IReadOnlyList<string> DiedAt => _diedAt;
 
@@ -67,8 +70,10 @@ sealed class FailpointWalk
             await DieAtAsync(name);
         await DieAtAsync(FailpointNames.ApplyOpenPiece, () => SourceAsync(
             "INSERT INTO public.large SELECT n, repeat(md5(n::text), 4) FROM generate_series(1, 60000) n"));
+        foreach (var name in Chunks)
+            await DieAtAsync(name, () => StreamThenAsync(() => ResyncAsync("public.large")));
         foreach (var name in Joining)
-            await DieAtAsync(name, () => StreamThenAsync(() => ResyncAsync("shop.items")));
+            await DieAtAsync(name, () => StreamThenAsync(() => ResyncAsync("shop.events")));
         await DieAtDetachmentAsync();
         await DieAtTableStopAsync();
         foreach (var name in Stopping)

@@ -1,0 +1,148 @@
+using Npgsql;
+using Rosetta.Client.Answers;
+using Rosetta.EndToEnd.Stage;
+using Rosetta.Testing.Equality;
+using Rosetta.Testing.Waiting;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Rosetta.EndToEnd;
+
+/// <summary>Tables that are copied while they change: nothing stale, nothing lost, nothing emptied, whatever dies meanwhile.</summary>
+public sealed class ResyncTests(ITestOutputHelper output)
+{
+    const int Rows = 200_000;
+    const string Name = "large_table";
+
+    [Fact]
+    public async Task Should_mend_a_damaged_table_under_load_and_go_on_where_a_killed_node_was()
+    {
+        var seed = Random.Shared.Next();
+        output.WriteLine($"seed {seed}");
+        await using var installation = await Installation.StartAsync(targets: 1);
+        await using var table = await LargeTable.CreateAsync(installation.Source, Rows, seed);
+        await using var followed = await Followed.StartAsync(installation, 300);
+        var node = await installation.StartNodeAsync(new Dictionary<string, string?> { ["ROSETTA__PIPELINES__CHUNKROWS"] = "2000" });
+        var pipeline = await installation.CreatePipelineAsync(node.Api);
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        followed.Watch();
+        table.Start(1_000);
+
+        var target = installation.Targets[0];
+        // 0.01 % of the rows and some that do not belong there.
+        await target.ExecuteAsync(
+            $"DELETE FROM {Name} WHERE id % 20000 = 77; UPDATE {Name} SET n = -5, big = 'damaged' WHERE id % 20000 = 150; INSERT INTO {Name} SELECT -1000000 - i, 0, now(), 'extra', NULL FROM generate_series(1, 20) i",
+            Installation.Database);
+        await using var users = TableWatch.Start(installation.TargetConnection(0), Name);
+        var id = (await Installation.DestinationIdsAsync(node.Api, pipeline))[0];
+        await node.Api.PostAsync($"pipelines/{pipeline}/destinations/{id}/tables/public.{Name}/resync");
+
+        var finished = new List<long>();
+        foreach (var share in (double[])[0.1, 0.5, 0.9])
+        {
+            await WaitForRowsAsync(installation, (long)(share * Rows));
+            await node.KillAsync();
+            finished.Add(await target.ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}' AND copying IS NOT NULL", Installation.Database));
+            await node.StartAsync();
+        }
+
+        await Wait.UntilAsync(async () => await TableAsync(node, pipeline) is { State: "STREAMING" }, "the table to stream", Installation.Patience);
+        var copied = await target.ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}'", Installation.Database);
+        await table.StopAsync();
+        await followed.AssertEqualAsync(node.Api, pipeline);
+        var result = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(0), [TablePair.Same("public", Name)]);
+        Assert.True(result.Equal, $"seed {seed}: {result}");
+        output.WriteLine($"killed with {string.Join(", ", finished)} rows finished, {copied} rows in finished chunks at the end; {table.Changes} changes meanwhile; fewest rows that a user saw: {users.Fewest} in {users.Polls} looks");
+        Assert.Equal(finished.Order(), finished);
+        // What had landed was not copied again: the table changes its size a little meanwhile.
+        Assert.InRange(copied, Rows * 0.8, Rows * 1.05);
+        Assert.True(users.Fewest > Rows * 0.8, $"A user saw {users.Fewest} rows.");
+    }
+
+    [Fact]
+    public async Task Should_bring_a_new_table_that_changes_all_the_time()
+    {
+        var seed = Random.Shared.Next();
+        output.WriteLine($"seed {seed}");
+        await using var installation = await Installation.StartAsync(targets: 2);
+        await using var followed = await Followed.StartAsync(installation, 300);
+        var node = await installation.StartNodeAsync();
+        var pipeline = await installation.CreatePipelineAsync(node.Api);
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        followed.Watch();
+
+        await using var table = await LargeTable.CreateAsync(installation.Source, Rows, seed);
+        table.Start(1_000);
+        await node.Api.PostAsync($"pipelines/{pipeline}/refresh");
+        var lanes = new SortedSet<string>();
+        await Wait.UntilAsync(
+            async () =>
+            {
+                var now = await Installation.PipelineAsync(node.Api, pipeline);
+                lanes.UnionWith(now.Destinations.Select(d => d.Lane ?? ""));
+                return now.Destinations.All(d => d.Tables?.Any(t => t is { Table: $"public.{Name}", State: "STREAMING" }) == true);
+            },
+            "the new table to stream", Installation.Patience);
+        await table.StopAsync();
+        await followed.AssertEqualAsync(node.Api, pipeline);
+        for (var i = 0; i < 2; i++)
+        {
+            var result = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(i), [TablePair.Same("public", Name)]);
+            Assert.True(result.Equal, $"seed {seed}: {result}");
+        }
+
+        // The other tables' changes went on beside it: no lane left the stream.
+        Assert.Equal(["ATTACHED"], lanes);
+    }
+
+    /// <summary>Looks at the destination itself: a node tells once a second.</summary>
+    static async Task WaitForRowsAsync(Installation installation, long rows)
+    {
+        await using var look = await installation.Targets[0].OpenAsync(Installation.Database);
+        await using var finished = new NpgsqlCommand($"SELECT copying IS NOT NULL AND copied_rows >= {rows} FROM rosetta.tables WHERE source_table = '{Name}'", look);
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        while (await finished.ExecuteScalarAsync() is not true)
+            Assert.True(watch.Elapsed < Installation.Patience, $"{rows} rows were not copied in time.");
+    }
+
+    static async Task<DestinationTable?> TableAsync(NodeProcess node, int pipeline) =>
+        (await Installation.PipelineAsync(node.Api, pipeline)).Destinations[0].Tables?.FirstOrDefault(t => t.Table == $"public.{Name}");
+
+    /// <summary>What somebody sees who counts the rows of a destination's table all the time.</summary>
+    sealed class TableWatch : IAsyncDisposable
+    {
+        readonly CancellationTokenSource _enough = new();
+        Task _looking = Task.CompletedTask;
+
+        public long Fewest { get; private set; } = long.MaxValue;
+
+        public int Polls { get; private set; }
+
+        public static TableWatch Start(string connection, string table)
+        {
+            var watch = new TableWatch();
+            watch._looking = Task.Run(() => watch.LookAsync(connection, table));
+            return watch;
+        }
+
+        async Task LookAsync(string connection, string table)
+        {
+            await using var opened = new NpgsqlConnection(connection);
+            await opened.OpenAsync();
+            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+            while (!_enough.IsCancellationRequested && await pace.WaitForNextTickAsync())
+            {
+                await using var count = new NpgsqlCommand($"SELECT count(*) FROM {table}", opened);
+                Fewest = Math.Min(Fewest, (long)(await count.ExecuteScalarAsync())!);
+                Polls++;
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _enough.CancelAsync();
+            await _looking;
+            _enough.Dispose();
+        }
+    }
+}
