@@ -12,20 +12,18 @@ namespace Rosetta.Actors.Destinations;
 sealed record WantedCopy(PlannedTable Table, bool Replace, bool Restart, Replication.ResyncOrder? Order);
 
 /// <summary>
-/// Copies tables by chunks beside a lane that streams, one after the other. Each chunk is read in a short transaction, waits until the lane has passed what
-/// it shows, and lands between two groups. Lives as long as the destination's session.
+/// Copies tables by chunks beside a lane that streams, and does jobs on those that do, one after the other. Lives as long as the destination's session.
 /// </summary>
 sealed class ChunkedCopies(LaneContext context, IDestinationSession session, LandingGate gate, Action changed, TimeProvider time) : IAsyncDisposable
 {
-    /// <summary>A stream that does not move by itself is given something to read.</summary>
-    static readonly TimeSpan NudgeAfter = TimeSpan.FromMilliseconds(50);
-
     readonly Lock _gate = new();
     readonly CancellationTokenSource _stop = new();
     readonly List<WantedCopy> _wanted = [];
+    readonly List<ChunkJob> _jobs = [];
     readonly HashSet<TableName> _known = [];
     readonly HashSet<TableName> _unfit = [];
     Task _running = Task.CompletedTask;
+    bool _isRunning;
     volatile Exception? _failure;
 
     /// <summary>Why it ended: the session is of no use any more.</summary>
@@ -45,20 +43,49 @@ sealed class ChunkedCopies(LaneContext context, IDestinationSession session, Lan
         {
             foreach (var copy in copies.Where(c => _known.Add(c.Table.Source)))
                 _wanted.Add(copy);
-            if (_wanted.Count > 0 && _running.IsCompleted && _failure is null)
-                _running = Task.Run(RunAsync, CancellationToken.None);
+            Begin();
         }
     }
 
-    WantedCopy? Next()
+    /// <summary>Adds a job, which waits until no table waits for its copy.</summary>
+    public void Add(ChunkJob job)
     {
         lock (_gate)
         {
-            if (_wanted.Count == 0)
-                return null;
-            var next = _wanted[0];
-            _wanted.RemoveAt(0);
-            return next;
+            _jobs.Add(job);
+            Begin();
+        }
+    }
+
+    void Begin()
+    {
+        if (_isRunning || _failure is not null || _wanted.Count + _jobs.Count == 0)
+            return;
+        _isRunning = true;
+        _running = Task.Run(RunAsync, CancellationToken.None);
+    }
+
+    /// <summary>What is done next: a copy, or a job; neither when there is nothing.</summary>
+    (WantedCopy? Copy, ChunkJob? Job) Next()
+    {
+        lock (_gate)
+        {
+            if (_wanted.Count > 0)
+            {
+                var copy = _wanted[0];
+                _wanted.RemoveAt(0);
+                return (copy, null);
+            }
+
+            if (_jobs.Count > 0)
+            {
+                var job = _jobs[0];
+                _jobs.RemoveAt(0);
+                return (null, job);
+            }
+
+            _isRunning = false;
+            return (null, null);
         }
     }
 
@@ -68,8 +95,13 @@ sealed class ChunkedCopies(LaneContext context, IDestinationSession session, Lan
         {
             await using var source = await context.Source.OpenChunksAsync(context.DestinationId, _stop.Token).ConfigureAwait(false);
             session.Streamed.Suspect(await source.FindSuspectsAsync(_stop.Token).ConfigureAwait(false));
-            while (Next() is { } copy)
-                await RunAsync(source, copy).ConfigureAwait(false);
+            while (Next() is var (copy, job) && (copy is not null || job is not null))
+            {
+                if (copy is not null)
+                    await RunAsync(source, copy).ConfigureAwait(false);
+                else
+                    await new ChunkJobRun(context, session, gate, source, job!, time).RunAsync(_stop.Token).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
@@ -87,7 +119,7 @@ sealed class ChunkedCopies(LaneContext context, IDestinationSession session, Lan
         var table = copy.Table.Source;
         try
         {
-            var fits = await new ChunkedCopyRun(context, session, gate, source, copy, time, NudgeAfter).RunAsync(_stop.Token).ConfigureAwait(false);
+            var fits = await new ChunkedCopyRun(context, session, gate, source, copy, time).RunAsync(_stop.Token).ConfigureAwait(false);
             if (fits && copy.Order is { } order)
                 context.ResyncDone(table, order, null);
             lock (_gate)

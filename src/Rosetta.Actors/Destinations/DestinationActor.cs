@@ -23,6 +23,13 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
     /// <summary>Told to the parent: a newer incarnation has this destination.</summary>
     public sealed record Fenced(long DestinationId) : INoSerializationVerificationNeeded;
 
+    /// <summary>
+    /// Have a job done; it is told of again to each new program of this lane until it has ended.
+    /// </summary>
+    public sealed record Do(ChunkJob Job) : INoSerializationVerificationNeeded;
+
+    sealed record JobEnded(string Id) : INoSerializationVerificationNeeded, IDeadLetterSuppression;
+
     sealed record Begin : INoSerializationVerificationNeeded, IDeadLetterSuppression
     {
         public static readonly Begin Instance = new();
@@ -39,6 +46,7 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
     readonly ILoggingAdapter _log = Context.GetLogger();
     readonly RetryDelay _delay = new(TimeSpan.FromSeconds(10));
     CancellationTokenSource _cut = new();
+    readonly Dictionary<string, ChunkJob> _jobs = [];
     LaneProgram? _program;
     long _startedAt;
     int _generation;
@@ -52,6 +60,8 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
         Receive<Ended>(OnEnded);
         Receive<Replan>(_ => _program?.Replan());
         Receive<Stop>(OnStop);
+        Receive<Do>(OnDo);
+        Receive<JobEnded>(ended => _jobs.Remove(ended.Id));
         Receive<Removed>(removed =>
         {
             if (removed.Error is not null)
@@ -83,10 +93,28 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
             return;
         var generation = ++_generation;
         var program = _program = new LaneProgram(_context, _time);
+        foreach (var job in _jobs.Values)
+            program.Do(job);
         var token = _cut.Token;
         _startedAt = _time.GetTimestamp();
         Task.Run(() => program.RunAsync(token), CancellationToken.None)
             .PipeTo(Self, success: () => new Ended(generation, null), failure: e => new Ended(generation, e));
+    }
+
+    void OnDo(Do order)
+    {
+        var self = Self;
+        var job = order.Job with
+        {
+            Report = report =>
+            {
+                order.Job.Report(report);
+                if (report.State != ChunkJobState.Running)
+                    self.Tell(new JobEnded(report.Id));
+            },
+        };
+        if (_jobs.TryAdd(job.Id, job))
+            _program?.Do(job);
     }
 
     void OnEnded(Ended ended)

@@ -22,6 +22,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     ImmutableHashSet<(TableName, long)> _done = [];
     readonly LandingGate _landing = new();
     readonly Lock _gate = new();
+    readonly List<ChunkJob> _jobs = [];
     ChunkedCopies? _chunks;
     CancellationTokenSource _interrupt = new();
     volatile bool _stopping;
@@ -38,6 +39,18 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     {
         lock (_gate)
             _interrupt.Cancel();
+    }
+
+    /// <summary>Has a job done beside the stream, once the destination is open.</summary>
+    public void Do(ChunkJob job)
+    {
+        lock (_gate)
+        {
+            if (_chunks is { } open)
+                open.Add(job);
+            else
+                _jobs.Add(job);
+        }
     }
 
     /// <summary>Come to an end: a lane that is fed by the main stream when its log is read to the end, any other after the group at hand.</summary>
@@ -67,7 +80,13 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             context.Stored(session.Position);
             Applied(result, bytes, took);
         }, _landing);
-        await using var chunks = _chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, Replan, time);
+        await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, Replan, time);
+        lock (_gate)
+        {
+            _chunks = chunks;
+            _jobs.ForEach(chunks.Add);
+        }
+
 
         while (!_stopping || Lane.Log is not null)
         {

@@ -8,6 +8,9 @@ namespace Rosetta.Core.Chunks;
 /// <param name="RowFilter">An expression that the publication applies to its rows; null for all.</param>
 public sealed record ChunkTable(TableDescription Table, IReadOnlyList<string> Columns, CopyFormat Format, string? RowFilter)
 {
+    /// <summary>A condition in the source's SQL that the wanted rows meet; null for all.</summary>
+    public string? Condition { get; init; }
+
     public IReadOnlyList<string> Key => Table.PrimaryKey;
 }
 
@@ -36,6 +39,9 @@ public interface IChunkSource : IAsyncDisposable
     /// <inheritdoc cref="ReadAsync"/>
     Task<ReadChunk> ReadKeysAsync(
         ChunkTable table, IReadOnlyList<IReadOnlyList<string>> keys, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken);
+
+    /// <summary>How many rows there are to read.</summary>
+    Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken);
 
     /// <summary>Writes a message into the WAL that nobody reads, so that a stream that has nothing to say moves on.</summary>
     Task NudgeAsync(CancellationToken cancellationToken);

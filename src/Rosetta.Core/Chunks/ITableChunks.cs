@@ -3,11 +3,41 @@ using Rosetta.Core.Positions;
 
 namespace Rosetta.Core.Chunks;
 
+/// <summary>What the chunks of a table are for.</summary>
+public enum ChunkPurpose
+{
+    /// <summary>The table's first copy, or its resync: the table does not stream before its end.</summary>
+    Copy,
+
+    /// <summary>Rows of a table that streams, brought again; others stay. What has landed is stored by the job's name.</summary>
+    Backfill,
+
+    /// <summary>Nothing is changed: only counted what would be.</summary>
+    Compare,
+
+    /// <summary>Rows of a table that streams that differ are made equal, those that only the destination has are deleted.</summary>
+    Repair,
+}
+
 /// <summary>A table that is to be brought to a destination by chunks while its changes are applied.</summary>
 /// <param name="Replace">Rows that are there may be changed and deleted (a resync); false: a target with rows is refused.</param>
 /// <param name="Restart">Begin anew although an earlier incarnation got some way.</param>
 /// <param name="Since">The lane's position.</param>
-public sealed record ChunkedCopy(TableRoute Route, ChunkTable Table, bool Replace, bool Restart, Lsn Since);
+public sealed record ChunkedCopy(TableRoute Route, ChunkTable Table, bool Replace, bool Restart, Lsn Since)
+{
+    public ChunkPurpose Purpose { get; init; } = ChunkPurpose.Copy;
+
+    /// <summary>Names a backfill, so that it goes on where it was.</summary>
+    public string? Job { get; init; }
+
+    /// <summary>Rows that only the destination has are deleted.</summary>
+    public bool DeletesExtra => Purpose switch
+    {
+        ChunkPurpose.Copy => Replace,
+        ChunkPurpose.Compare or ChunkPurpose.Repair => true,
+        _ => false,
+    };
+}
 
 /// <summary>
 /// The destination's side of a table that is copied by chunks: what was finished is stored there with the rows themselves. From the moment it is opened

@@ -1,5 +1,6 @@
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Copies;
 using Rosetta.Postgres.Destination.Fencing;
@@ -23,7 +24,10 @@ sealed partial class PostgresSession
         {
             var replicaRole = await SessionSettings.ApplyAsync(connection, cancellationToken);
             var known = _stored.GetValueOrDefault(source)?.Table;
-            var resumes = !copy.Restart && known is { Copying: not null, Stop: null };
+            var isCopy = copy.Purpose == ChunkPurpose.Copy;
+            if (!isCopy && known is not { Streams: true, Copying: null })
+                throw new FaultException(NotStreaming(copy));
+            var resumes = isCopy && !copy.Restart && known is { Copying: not null, Stop: null };
             if (await new ChunkTarget(connection, _row, _claims, replicaRole).MakeAsync(copy, resumes, cancellationToken) is not { } target)
             {
                 await connection.DisposeAsync();
@@ -32,12 +36,14 @@ sealed partial class PostgresSession
 
             var watch = new KeyWatch();
             SetWatch(source, watch);
-            if (!resumes)
+            var finished = copy.Job is { } job ? await BackfillProgress.LoadAsync(connection, _row, job, cancellationToken) : null;
+            if (isCopy && !resumes)
                 Store(source, new StoredTable(
                     new DestinationTable(source, copy.Route.Target, copy.Since, null, 0) { Copying = new CopyingState(null, false, copy.Replace) }, [.. copy.Table.Columns], copy.Table.Table.Oid));
             return new TableChunks(
-                connection, _row, copy, target, watch, Streamed, resumes ? known!.CopiedRows : 0, resumes ? known!.Copying! : new CopyingState(null, false, copy.Replace),
-                () => _book.FindSource(source), state => Copied(source, state), () => SetWatch(source, null));
+                connection, _row, copy, target, watch, Streamed,
+                finished ?? (resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0)),
+                () => _book.FindSource(source), state => Copied(source, copy, state), () => SetWatch(source, null));
         }
         catch (PgServerException e) when (!e.IsFatal)
         {
@@ -51,9 +57,13 @@ sealed partial class PostgresSession
         }
     }
 
-    void Copied(TableName source, (CopyingState? State, long Rows) now)
+    static Fault NotStreaming(ChunkedCopy copy) => new(
+        ErrorClass.Table, $"Table {copy.Route.Source} does not stream to {copy.Route.Target} at the moment, so nothing can be compared with it or filled in.",
+        "Wait until it streams; if it is in ERROR, resync it.");
+
+    void Copied(TableName source, ChunkedCopy copy, (CopyingState? State, long Rows) now)
     {
-        if (_stored.GetValueOrDefault(source) is { } stored)
+        if (copy.Purpose == ChunkPurpose.Copy && _stored.GetValueOrDefault(source) is { } stored)
             Store(source, stored with { Table = stored.Table with { Copying = now.State, CopiedRows = now.Rows } });
     }
 

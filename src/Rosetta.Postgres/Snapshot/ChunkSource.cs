@@ -73,6 +73,9 @@ public sealed class ChunkSource : IChunkSource
         InSnapshotAsync(
             table, watched, into, () => Task.FromResult((new ChunkRange(null, null) { Keys = keys }, ChunkSql.Keys(table.Table, keys))), cancellationToken);
 
+    public async Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken) =>
+        (await _connection.QueryAsync($"SELECT count(*) FROM {ChunkSql.From(table.Table)} WHERE true{ChunkSql.Filter(table)}", cancellationToken)).Int64(0, 0);
+
     // Transactional: its commit is flushed, so that also what came before by asynchronous commits is streamed.
     public async Task NudgeAsync(CancellationToken cancellationToken) =>
         await _connection.QueryAsync("SELECT pg_logical_emit_message(true, 'rosetta', '')", cancellationToken);
@@ -114,7 +117,7 @@ public sealed class ChunkSource : IChunkSource
     async Task<IReadOnlyList<string>?> LastKeyAsync(ChunkTable table, IReadOnlyList<string>? after, int rows, CancellationToken cancellationToken)
     {
         var last = await _connection.QueryAsync(
-            $"SELECT {ChunkSql.KeyTexts(table.Table)} FROM {ChunkSql.From(table.Table)} WHERE {ChunkSql.Range(table.Table, new ChunkRange(after, null))} ORDER BY {ChunkSql.KeyColumns(table.Table)} OFFSET {(rows - 1).ToString(CultureInfo.InvariantCulture)} LIMIT 1",
+            $"SELECT {ChunkSql.KeyTexts(table.Table)} FROM {ChunkSql.From(table.Table)} WHERE {ChunkSql.Range(table.Table, new ChunkRange(after, null))}{ChunkSql.Filter(table)} ORDER BY {ChunkSql.KeyColumns(table.Table)} OFFSET {(rows - 1).ToString(CultureInfo.InvariantCulture)} LIMIT 1",
             cancellationToken);
         return last.Rows.Count == 0 ? null : [.. Enumerable.Range(0, table.Key.Count).Select(i => last.RequiredText(0, i))];
     }
@@ -130,9 +133,8 @@ public sealed class ChunkSource : IChunkSource
         public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
         {
             var columns = string.Join(", ", table.Columns.Select(SqlIdentifier.Quote));
-            var filter = table.RowFilter is { } f ? $" AND ({f})" : "";
             await using var copy = await connection.CopyOutAsync(
-                $"COPY (SELECT {columns} FROM {ChunkSql.From(table.Table)} WHERE {condition}{filter}) TO STDOUT{(table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}",
+                $"COPY (SELECT {columns} FROM {ChunkSql.From(table.Table)} WHERE {condition}{ChunkSql.Filter(table)}) TO STDOUT{(table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}",
                 cancellationToken);
             while (await copy.ReadAsync(cancellationToken: cancellationToken) is { } chunk)
             {

@@ -8,6 +8,9 @@ static class ChunkSql
 {
     public static string From(TableDescription table) => $"{(table.IsPartitioned ? "" : "ONLY ")}{table.Name.ToSql()}";
 
+    /// <summary>What follows a condition to narrow it to the rows that are wanted.</summary>
+    public static string Filter(ChunkTable table) => string.Concat(new[] { table.RowFilter, table.Condition }.Where(f => f is not null).Select(f => $" AND ({f})"));
+
     public static string KeyColumns(TableDescription table, string prefix = "") =>
         string.Join(", ", table.PrimaryKey.Select(k => prefix + SqlIdentifier.Quote(k)));
 

@@ -17,14 +17,23 @@ sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims c
         var whole = new TableCopy(copy.Route, table, copy.Since, false, copy.Table.Format, null);
         if (table.PrimaryKey.Count == 0 || !table.PrimaryKey.All(copy.Table.Columns.Contains) || !HasIdentity(table))
             return null;
-        await CopyTarget.PrepareAsync(connection, whole, cancellationToken);
+        if (copy.Purpose == ChunkPurpose.Copy)
+            await CopyTarget.PrepareAsync(connection, whole, cancellationToken);
         await connection.QueryAsync("BEGIN", cancellationToken);
         await claims.TakeAsync(connection, copy.Route, cancellationToken);
-        var target = await CopyTarget.MakeAsync(connection, whole, copy.Table.Columns, mayHaveRows: copy.Replace || resumes, cancellationToken);
-        if (!Takes(table, target) || (copy.Replace && !SortsAlike(table)))
+        var target = await CopyTarget.MakeAsync(
+            connection, whole, copy.Table.Columns, mayHaveRows: copy.Replace || resumes || copy.Purpose != ChunkPurpose.Copy, cancellationToken);
+        if (!Takes(table, target) || (copy.DeletesExtra && !SortsAlike(table)))
         {
             await connection.QueryAsync("ROLLBACK", cancellationToken);
             return null;
+        }
+
+        if (copy.Purpose != ChunkPurpose.Copy)
+        {
+            // The table streams: it is as it should be, and nothing is stored about it.
+            await connection.QueryAsync("ROLLBACK", cancellationToken);
+            return target;
         }
 
         if (!resumes)

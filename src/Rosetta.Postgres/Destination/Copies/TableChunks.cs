@@ -13,18 +13,19 @@ namespace Rosetta.Postgres.Destination.Copies;
 /// statements bring them over, leaving alone what the lane has changed since, in one transaction with what is stored about the copy.
 /// </summary>
 sealed class TableChunks(
-    PgConnection connection, PositionRow row, ChunkedCopy copy, CopyTarget target, KeyWatch watch, StreamedTransactions streamed, long rows, CopyingState state,
+    PgConnection connection, PositionRow row, ChunkedCopy copy, CopyTarget target, KeyWatch watch, StreamedTransactions streamed, (CopyingState State, long Rows) progress,
     Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action close) : ITableChunks
 {
     readonly ChunkStatements _sql = new(copy, target);
     TablePlan? _windowOf;
+    CopyingState _state = progress.State;
     bool _isStaged;
 
-    public IReadOnlyList<string>? FinishedUpTo => state.UpTo;
+    public IReadOnlyList<string>? FinishedUpTo => _state.UpTo;
 
-    public bool RangesAreFinished => state.RangesAreFinished;
+    public bool RangesAreFinished => _state.RangesAreFinished;
 
-    public long Rows => rows;
+    public long Rows { get; private set; } = progress.Rows;
 
     public WatchMark Watch()
     {
@@ -57,7 +58,7 @@ sealed class TableChunks(
             var window = keys.Count > 0 ? await FillWindowAsync(keys, cancellationToken) : null;
             if (window is not null)
                 await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", cancellationToken);
-            var deleted = copy.Replace && chunk.Range.Keys is null
+            var deleted = copy.DeletesExtra && chunk.Range.Keys is null
                 ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(chunk.Range, window)}", cancellationToken)).RowCount
                 : 0;
             await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
@@ -65,16 +66,14 @@ sealed class TableChunks(
             var inserted = (await connection.QueryAsync(_sql.InsertMissing, cancellationToken)).RowCount;
             if (chunk.Range.Keys is { } read)
                 await connection.QueryAsync(_sql.NoLongerPending(row, read, window), cancellationToken);
-            else
-                await connection.QueryAsync(StoredTables.LandedSql(row, copy.Route.Source, chunk.Range.UpTo, chunk.Rows), cancellationToken);
-            Failpoint.Hit(FailpointNames.ChunkBeforeCommit);
-            await row.CommitAsync(connection, cancellationToken);
-            Failpoint.Hit(FailpointNames.ChunkAfterCommit);
+            else if (LandedSql(chunk) is { } landed)
+                await connection.QueryAsync(landed, cancellationToken);
+            await CommitAsync(cancellationToken);
             if (chunk.Range.Keys is null)
             {
-                rows += chunk.Rows;
-                state = chunk.Range.IsLast ? state with { RangesAreFinished = true } : state with { UpTo = chunk.Range.UpTo };
-                stored((state, rows));
+                Rows += chunk.Rows;
+                _state = chunk.Range.IsLast ? _state with { RangesAreFinished = true } : _state with { UpTo = chunk.Range.UpTo };
+                stored((_state, Rows));
             }
 
             return new ChunkLanding(inserted, updated, deleted, null);
@@ -87,6 +86,26 @@ sealed class TableChunks(
         }
     }
 
+    string? LandedSql(ReadChunk chunk) => copy switch
+    {
+        { Purpose: ChunkPurpose.Copy } => StoredTables.LandedSql(row, copy.Route.Source, chunk.Range.UpTo, chunk.Rows),
+        { Job: { } job } => BackfillProgress.LandedSql(row, job, chunk.Range.UpTo, chunk.Rows),
+        _ => null,
+    };
+
+    async ValueTask CommitAsync(CancellationToken cancellationToken)
+    {
+        if (copy.Purpose == ChunkPurpose.Compare)
+        {
+            await connection.QueryAsync("ROLLBACK", cancellationToken);
+            return;
+        }
+
+        Failpoint.Hit(FailpointNames.ChunkBeforeCommit);
+        await row.CommitAsync(connection, cancellationToken);
+        Failpoint.Hit(FailpointNames.ChunkAfterCommit);
+    }
+
     public async Task<IReadOnlyList<IReadOnlyList<string>>> PendingAsync(int most, CancellationToken cancellationToken)
     {
         var found = await connection.QueryAsync(StoredTables.PendingSql(row, copy.Route.Source, most), cancellationToken);
@@ -95,6 +114,8 @@ sealed class TableChunks(
 
     public async Task<bool> FinishAsync(CancellationToken cancellationToken)
     {
+        if (copy.Purpose != ChunkPurpose.Copy)
+            return true;
         await connection.QueryAsync("BEGIN", cancellationToken);
         var finished = await connection.QueryAsync(StoredTables.FinishedSql(row, copy.Route.Source), cancellationToken);
         if (finished.RowCount == 0)
@@ -104,7 +125,7 @@ sealed class TableChunks(
         }
 
         await row.CommitAsync(connection, cancellationToken);
-        stored((null, rows));
+        stored((null, Rows));
         return true;
     }
 

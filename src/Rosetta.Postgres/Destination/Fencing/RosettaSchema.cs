@@ -31,6 +31,10 @@ static class RosettaSchema
         CREATE TABLE IF NOT EXISTS rosetta.pending_keys (
             installation uuid NOT NULL, pipeline_id bigint NOT NULL, generation uuid NOT NULL, source_schema text NOT NULL, source_table text NOT NULL,
             key text[] NOT NULL, PRIMARY KEY (installation, pipeline_id, generation, source_schema, source_table, key));
+        CREATE TABLE IF NOT EXISTS rosetta.backfills (
+            installation uuid NOT NULL, pipeline_id bigint NOT NULL, generation uuid NOT NULL, job text NOT NULL,
+            finished_to text[], is_finished boolean NOT NULL, rows bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT now(),
+            PRIMARY KEY (installation, pipeline_id, generation, job));
         CREATE TABLE IF NOT EXISTS rosetta.claims (
             target_schema text NOT NULL, target_table text NOT NULL, installation uuid NOT NULL, pipeline_id bigint NOT NULL, destination_id bigint NOT NULL,
             generation uuid NOT NULL, source_schema text NOT NULL, source_table text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT now(),
@@ -42,10 +46,10 @@ static class RosettaSchema
     const string LookSql =
         """
         SELECT n.oid IS NOT NULL,
-               (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys')) = 4,
+               (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys', 'backfills')) = 5,
                coalesce(has_schema_privilege(n.oid, 'USAGE'), false)
                  AND (SELECT coalesce(bool_and(has_table_privilege(c.oid, p)), true) FROM pg_catalog.pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
-                       WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys'))
+                       WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys', 'backfills'))
           FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = 'rosetta'
         """;
 

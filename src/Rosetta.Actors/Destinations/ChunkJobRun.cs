@@ -1,0 +1,59 @@
+using Rosetta.Core.Chunks;
+using Rosetta.Core.Destinations;
+using Rosetta.Core.Errors;
+
+namespace Rosetta.Actors.Destinations;
+
+/// <summary>One job at one table of one destination.</summary>
+sealed class ChunkJobRun(LaneContext context, IDestinationSession session, LandingGate gate, IChunkSource source, ChunkJob job, TimeProvider time)
+{
+    ChunkJobReport _last = new(job.Id, ChunkJobState.Running, 0, null, 0, 0, 0, null, null);
+
+    /// <summary>A failure that is the table's or the job's own is reported; any other is the lane's, and the job goes on with the next session.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await WorkAsync(cancellationToken).ConfigureAwait(false);
+            Report(_last with { State = job.Enough.IsCancellationRequested ? ChunkJobState.Cancelled : ChunkJobState.Completed });
+        }
+        catch (Exception e) when (e is TableRewrittenException || ErrorPolicy.Classify(e) is ErrorClass.Table or ErrorClass.Data)
+        {
+            Report(_last with { State = ChunkJobState.Failed, Error = ErrorPolicy.ToFault(e).Reason });
+        }
+    }
+
+    async Task WorkAsync(CancellationToken cancellationToken)
+    {
+        var plan = context.Plans[context.DestinationId]?.Tables.FirstOrDefault(t => t.Source == job.Table);
+        if (plan?.Route is not { } route)
+            throw Unfit($"Table {job.Table} is not replicated to this destination.", "Choose another table or destination.");
+        if (await source.DescribeAsync(job.Table, route.Columns, cancellationToken).ConfigureAwait(false) is not { } table)
+            throw Unfit($"Table {job.Table} is no longer there at the source.", "Create it, then refresh the pipeline.");
+        table = table with { Condition = job.Condition };
+        var copy = new ChunkedCopy(route, table, true, false, session.Position)
+        {
+            Purpose = job.Purpose, Job = job.Purpose == ChunkPurpose.Backfill ? job.Id : null,
+        };
+        await using var chunks = await session.OpenChunksAsync(copy, cancellationToken).ConfigureAwait(false)
+            ?? throw Unfit(
+                $"Table {job.Table} has no primary key that both sides put in the same order, or foreign keys or triggers act at the destination: it cannot be taken in chunks.",
+                "Resync the table instead.");
+        Report(_last with { Rows = chunks.Rows, Total = await source.CountAsync(table, cancellationToken).ConfigureAwait(false) });
+        await new ChunkRun(source, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time).RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
+
+        void Landed(ReadChunk chunk, ChunkLanding landing) => Report(_last with
+        {
+            Rows = chunks.Rows, Inserted = _last.Inserted + landing.Inserted, Updated = _last.Updated + landing.Updated, Deleted = _last.Deleted + landing.Deleted,
+            AsOf = context.Lane.Passed,
+        });
+    }
+
+    static FaultException Unfit(string reason, string remedy) => new(new Fault(ErrorClass.Table, reason, remedy));
+
+    void Report(ChunkJobReport report)
+    {
+        _last = report;
+        job.Report(report);
+    }
+}
