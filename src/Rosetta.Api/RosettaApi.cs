@@ -67,6 +67,7 @@ public static class RosettaApi
         services.AddSingleton<IValidator<ChangePipeline>, ChangePipelineValidator>();
         services.AddSingleton<IValidator<AttachDestination>, AttachDestinationValidator>();
         services.AddSingleton<IValidator<ReplaceTableSyncs>, ReplaceTableSyncsValidator>();
+        services.AddSingleton<IValidator<PreviewTransform>, PreviewTransformValidator>();
         services.AddSingleton<IValidator<CreatePreset>, CreatePresetValidator>();
         services.AddSingleton<IValidator<ChangePreset>, ChangePresetValidator>();
     }

@@ -30,14 +30,18 @@ public sealed record CopyPlan(
             var known = states.GetValueOrDefault(table.Source);
             if (ordered && (order.Force || known?.Since is null || known.Stop is not null))
                 copies.Add((table, true));
-            else if (known is null && !refused.Contains(table.Source))
+            else if (IsOtherwise(table, known) || (known is null && !refused.Contains(table.Source)))
             {
+                // What is there came from us: making its rows anew is what the changed choice asks for.
                 if (plan.CopyFirst)
-                    copies.Add((table, false));
+                    copies.Add((table, known is not null));
                 else
                     adoptions.Add(table);
             }
         }
+
+        bool IsOtherwise(PlannedTable table, DestinationTable? known) =>
+            known is { Since: not null } && known.Transform != table.Route!.Fingerprint && !refused.Contains(table.Source);
 
         var wanted = plan.Tables.Where(t => t.Route is not null || t.Error is not null).Select(t => t.Source).ToHashSet();
         return new CopyPlan(

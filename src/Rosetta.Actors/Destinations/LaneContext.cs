@@ -3,6 +3,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Transforms.Rewriting;
 
 namespace Rosetta.Actors.Destinations;
 
@@ -39,4 +40,10 @@ public sealed record LaneContext(
 
     /// <summary>Told of a table that cannot be copied as it is: it is not tried again without an order.</summary>
     internal Action<TableName> Refused { get; init; } = static _ => { };
+
+    /// <summary>The transforms of its tables, for one run of the lane.</summary>
+    internal LaneTransforms MakeTransforms() => new(
+        Opening.Source,
+        table => $"POST /api/v1/pipelines/{PipelineId}/destinations/{DestinationId}/tables/{Uri.EscapeDataString(table.ToString())}/resync (copies the table again)",
+        (table, stop) => Status.Change(table, t => t with { State = TableState.Error, Error = stop.Describe(), Remedy = stop.Remedy }));
 }

@@ -9,6 +9,7 @@ using Rosetta.Core.Lanes;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Transforms.Rewriting;
 
 namespace Rosetta.Actors.Destinations;
 
@@ -18,6 +19,7 @@ namespace Rosetta.Actors.Destinations;
 /// </summary>
 public sealed class LaneProgram(LaneContext context, TimeProvider time)
 {
+    readonly LaneTransforms _transforms = context.MakeTransforms();
     ImmutableHashSet<TableName> _refused = [];
     ImmutableHashSet<(TableName, long)> _done = [];
     readonly LandingGate _landing = new();
@@ -65,9 +67,10 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     /// <exception cref="FencedException">A newer incarnation has this destination.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        using var transforms = _transforms;
         await context.Source.WhenReady(cancellationToken).ConfigureAwait(false);
         await using var session = await context.Destination
-            .OpenAsync(context.Opening with { StartPosition = Lane.Passed }, cancellationToken).ConfigureAwait(false);
+            .OpenAsync(context.Opening with { StartPosition = Lane.Passed, Source = transforms.Schema }, cancellationToken).ConfigureAwait(false);
         Failpoint.Hit(FailpointNames.DestinationFenced);
         var resumeAt = await context.Source.ResumeAtAsync(context.DestinationId, session.Position, cancellationToken).ConfigureAwait(false);
         if (Lane.Log is null)
@@ -79,7 +82,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         {
             context.Stored(session.Position);
             Applied(result, bytes, took);
-        }, _landing);
+        }, _landing, transforms);
         await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, Replan, time);
         lock (_gate)
         {
@@ -127,7 +130,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         foreach (var table in todo.Forgotten)
             await session.ForgetTableAsync(table, cancellationToken).ConfigureAwait(false);
         await StopDriftedAsync(session, plan, cancellationToken).ConfigureAwait(false);
-        session.Route(plan.Tables.Where(t => t.Route is not null).ToDictionary(t => t.Source, t => t.Route!));
+        session.Route(_transforms.Follow(plan.Tables.Where(t => t.Route is not null).ToDictionary(t => t.Source, t => t.Route!)));
         FinishOrders(session, plan);
         if (_stopping)
             return true;
@@ -140,11 +143,15 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         // The lane becomes a hold on the slot before the snapshot is taken: changes after it are found again by catching up.
         Hub.Detach(Lane);
         await session.RollbackAsync(cancellationToken).ConfigureAwait(false);
-        var copier = new TableCopier(context, session, time);
+        var copier = new TableCopier(context, session, _transforms, time);
         foreach (var (table, order, error) in await copier.RunAsync(todo, plan, cancellationToken).ConfigureAwait(false))
         {
             if (error is not null)
+            {
                 Refuse(table);
+                await StopOutdatedAsync(session, plan, table, error, cancellationToken).ConfigureAwait(false);
+            }
+
             if (order is { } answered)
                 Answer(table, answered, error);
         }
@@ -198,6 +205,16 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             ShowTables(session, plan);
             context.DriftsStored(plan);
         }
+    }
+
+    /// <summary>A table whose rows were made by another transform than is asked for now does not go on with them when it could not be copied again.</summary>
+    async Task StopOutdatedAsync(IDestinationSession session, DestinationPlan plan, TableName table, string error, CancellationToken cancellationToken)
+    {
+        var route = plan.Tables.FirstOrDefault(t => t.Source == table)?.Route;
+        if (route is null || !session.Tables.TryGetValue(table, out var known) || !known.Streams || known.Transform == route.Fingerprint)
+            return;
+        var remedy = Status.Of(table)?.Remedy ?? $"POST /pipelines/{context.PipelineId}/destinations/{context.DestinationId}/tables/{table}/resync copies it again.";
+        await session.StopTableAsync(table, new TableStop(new Position(Lane.Passed, 0), null, null, error, remedy), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Nothing between the lane's position and the oldest copy concerns it: it need not be read.</summary>

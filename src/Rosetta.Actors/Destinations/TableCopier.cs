@@ -3,6 +3,7 @@ using Rosetta.Actors.Replication;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
+using Rosetta.Transforms.Rewriting;
 
 namespace Rosetta.Actors.Destinations;
 
@@ -10,7 +11,7 @@ namespace Rosetta.Actors.Destinations;
 readonly record struct CopyEnd(TableName Table, ResyncOrder? Order, string? Error);
 
 /// <summary>Copies tables from one exported snapshot, several at once, each in a destination transaction of its own.</summary>
-sealed class TableCopier(LaneContext context, IDestinationSession session, TimeProvider time)
+sealed class TableCopier(LaneContext context, IDestinationSession session, LaneTransforms transforms, TimeProvider time)
 {
     /// <summary>
     /// Snapshots in which a table that is truncated again and again is tried. From the second one on it is read right after the snapshot was
@@ -128,8 +129,8 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, TimeP
             ?? throw new FaultException(new Fault(
                 ErrorClass.Table, $"Table {name} is no longer there at the source.", "Remove it from the pipeline's tables or create it, then refresh."));
         var progress = new Progress(rows => context.Status.Change(name, t => t with { SnapshotRows = rows }), time);
-        var (source, format) = reader.Read(table, planned.Route!.Columns);
-        var copy = new TableCopy(planned.Route, table, snapshot.Since, emptyFirst, format, progress);
+        var (made, source, format) = transforms.Copy(planned.Route!, table, (columns, filter) => reader.Read(table, columns, filter));
+        var copy = new TableCopy(LaneTransforms.Plain(planned.Route!), made, snapshot.Since, emptyFirst, format, progress) { Transform = planned.Route!.Fingerprint };
         var outcome = await session.CopyTableAsync(copy, source, cancellationToken).ConfigureAwait(false);
         context.Metrics.Copied(outcome.Rows);
         context.Status.Change(name, t => t with
@@ -143,7 +144,10 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, TimeP
     {
         var table = await snapshot.Readers[0].DescribeAsync(planned.Source, cancellationToken).ConfigureAwait(false) ?? planned.Description!;
         await session.AdoptTableAsync(
-            new TableCopy(planned.Route!, table, snapshot.Since, false, CopyFormat.Binary, null), cancellationToken).ConfigureAwait(false);
+            new TableCopy(LaneTransforms.Plain(planned.Route!), transforms.Describe(planned.Route!, table), snapshot.Since, false, CopyFormat.Binary, null)
+            {
+                Transform = planned.Route!.Fingerprint,
+            }, cancellationToken).ConfigureAwait(false);
     }
 
     void ShowWaiting(string? reason) =>

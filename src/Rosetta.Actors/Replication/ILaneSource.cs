@@ -61,5 +61,6 @@ public interface ITableReader
 
     /// <summary>The table's rows in the snapshot, and the form they come in.</summary>
     /// <param name="columns">The wanted columns; null for all.</param>
-    (ICopySource Source, CopyFormat Format) Read(TableDescription table, IReadOnlyList<string>? columns);
+    /// <param name="filter">A condition in PostgreSQL's SQL; rows for which it does not hold are left out. Null for all rows.</param>
+    (ICopySource Source, CopyFormat Format) Read(TableDescription table, IReadOnlyList<string>? columns, string? filter = null);
 }

@@ -55,6 +55,7 @@ public sealed record DestinationPlan(
         a.Source == b.Source && a.Excluded == b.Excluded && a.InsertOnly == b.InsertOnly && a.Error == b.Error && a.Remedy == b.Remedy
         && a.Description?.Oid == b.Description?.Oid
         && a.Route?.Target == b.Route?.Target
+        && a.Route?.Transform == b.Route?.Transform
         && (a.Route?.Columns ?? []).SequenceEqual(b.Route?.Columns ?? []);
 }
 

@@ -92,11 +92,12 @@ sealed class PostgresTableSnapshot : ITableSnapshot
     {
         public Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken) => worker.DescribeAsync(table, cancellationToken);
 
-        public (ICopySource Source, CopyFormat Format) Read(TableDescription table, IReadOnlyList<string>? columns)
+        public (ICopySource Source, CopyFormat Format) Read(TableDescription table, IReadOnlyList<string>? columns, string? filter)
         {
             var published = publications.ColumnsOf(table.Name);
             var wanted = columns is null || published is null ? columns ?? published : [.. columns.Intersect(published)];
-            var source = worker.CopyOut(table, wanted, publications.RowFilterOf(table.Name));
+            var rows = publications.RowFilterOf(table.Name);
+            var source = worker.CopyOut(table, wanted, rows is null || filter is null ? rows ?? filter : $"({rows}) AND ({filter})");
             return (source, source.Format);
         }
     }

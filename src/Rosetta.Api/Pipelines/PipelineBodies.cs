@@ -22,8 +22,8 @@ public sealed record ReplaceTableSyncs(IReadOnlyList<TableSyncBody>? TableSyncs 
 /// <param name="TableName">schema.table as in the catalog (no schema: public), or a pattern with *. A part that contains . " or * is written in double quotes.</param>
 /// <param name="TableNameTarget">Null: the same name, in the destination's schema or the source's.</param>
 /// <param name="Columns">Null: all. Must contain the key.</param>
-/// <param name="FilterSql">Not available in this version; must be null.</param>
-/// <param name="CustomSql">Not available in this version; must be null.</param>
+/// <param name="FilterSql">A condition over the table's columns, one row at a time; null: all rows. docs/transforms.md says what it may hold.</param>
+/// <param name="CustomSql">A SELECT from the table itself, one row at a time, that keeps the key; null: the columns as they are.</param>
 /// <param name="Enabled">False: the table is excluded.</param>
 public sealed record TableSyncBody(
     string TableName,

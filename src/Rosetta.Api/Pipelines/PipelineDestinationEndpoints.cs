@@ -48,13 +48,17 @@ static class PipelineDestinationEndpoints
             .Describe("Copy a table again", "The table is schema.table, percent-encoded. What it has at the destination is replaced.")
             .HasPath("table", "schema.table").NeedsRole(ApiRole.Operator)
             .Gives<TableAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
+
+        destinations.MapPost("/{destinationId:long}/tables/{table}/preview", PreviewEndpoint.RunAsync)
+            .Describe("Show what a filter and custom SQL make of a table", "On the first rows of the source; nothing is saved. The table is schema.table, percent-encoded.")
+            .HasPath("table", "schema.table").Takes<PreviewTransform>().Gives<PreviewAnswer>().Refuses(404, 503);
     }
 
     static async Task<IResult> AttachAsync(long id, Body<AttachDestination> body, ConfigStore store, CancellationToken cancellationToken)
     {
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
         var syncs = await TableChoices.ReadAsync(store, body.Value.TableSyncs, body.Value.PresetId, cancellationToken);
-        await TableSyncChecks.CheckColumnsAsync(pipeline.Source, syncs, cancellationToken);
+        await TableSyncChecks.CheckAsync(pipeline.Source, syncs, cancellationToken);
         await TargetChecks.CheckAsync(store, id, body.Value.DestinationId, syncs, cancellationToken);
         var snapshot = body.Value.Snapshot == "none" ? SnapshotChoice.None : SnapshotChoice.Initial;
         return await (await store.PipelineDestinations.AttachAsync(id, body.Value.DestinationId, snapshot, syncs, cancellationToken)).AnswerAsync(
@@ -67,7 +71,7 @@ static class PipelineDestinationEndpoints
     {
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
         var syncs = await TableChoices.ReadAsync(store, body.Value.TableSyncs, body.Value.PresetId, cancellationToken);
-        await TableSyncChecks.CheckColumnsAsync(pipeline.Source, syncs, cancellationToken);
+        await TableSyncChecks.CheckAsync(pipeline.Source, syncs, cancellationToken);
         await TargetChecks.CheckAsync(store, id, destinationId, syncs, cancellationToken);
         return (await store.PipelineDestinations.ReplaceTableSyncsAsync(id, destinationId, syncs, cancellationToken)).Answer(
             saved => Tables(saved, destinationId));

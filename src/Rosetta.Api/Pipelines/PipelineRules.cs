@@ -40,6 +40,13 @@ static class PipelineDestinationRules
     public static IRuleBuilderOptions<T, string?> IsSnapshotChoice<T>(this IRuleBuilder<T, string?> rule) =>
         rule.Must(s => s is null or "initial" or "none").WithMessage("must be initial or none");
 
+    /// <summary>What can be said of a filter or SELECT without the table.</summary>
+    public static void IsTransformSql<T>(this IRuleBuilder<T, string?> rule) => rule
+        .Must(sql => sql is null || (sql.Length <= MostSql && !string.IsNullOrWhiteSpace(sql) && !sql.Contains('\0', StringComparison.Ordinal)))
+        .WithMessage($"must be null, or SQL of at most {MostSql} characters");
+
+    const int MostSql = 16 * 1024;
+
     public static void IsChoiceOfTables<T>(this IRuleBuilderInitial<T, IReadOnlyList<TableSyncBody>?> rule) => rule
         .Must(TableSyncValidator.AreDistinct).WithMessage(TableSyncValidator.NamedTwice)
         .ForEach(sync => sync.SetValidator(new TableSyncValidator()));
@@ -48,6 +55,8 @@ static class PipelineDestinationRules
 sealed class TableSyncValidator : AbstractValidator<TableSyncBody>
 {
     public const string NamedTwice = "names a table twice";
+
+    const string OfOneTable = "can be given for a single table only, not for a pattern";
 
     const string NameForm = "must be schema.table, or a pattern with *; a part that contains . \" or * is written in double quotes";
 
@@ -59,9 +68,11 @@ sealed class TableSyncValidator : AbstractValidator<TableSyncBody>
         RuleFor(t => t.Columns).Must(c => c is null || (c.Count > 0 && c.All(n => n.Length > 0) && c.Distinct().Count() == c.Count))
             .WithMessage("must be null (all columns) or a list of different column names");
         RuleFor(t => t.Columns).Must((sync, columns) => columns is null || !TablePattern.IsPattern(sync.TableName))
-            .WithMessage("can be given for a single table only, not for a pattern");
-        RuleFor(t => t.FilterSql).Null().WithMessage("filters are not available in this version; leave it out");
-        RuleFor(t => t.CustomSql).Null().WithMessage("custom SQL is not available in this version; leave it out");
+            .WithMessage(OfOneTable);
+        RuleFor(t => t.FilterSql).IsTransformSql();
+        RuleFor(t => t.CustomSql).IsTransformSql();
+        RuleFor(t => t.FilterSql).Must((sync, sql) => sql is null || !TablePattern.IsPattern(sync.TableName)).WithMessage(OfOneTable);
+        RuleFor(t => t.CustomSql).Must((sync, sql) => sql is null || !TablePattern.IsPattern(sync.TableName)).WithMessage(OfOneTable);
     }
 
     public static bool AreDistinct(IReadOnlyList<TableSyncBody>? syncs) =>

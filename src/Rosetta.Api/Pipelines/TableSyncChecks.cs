@@ -5,34 +5,45 @@ using Rosetta.Core.Tables;
 using Rosetta.Postgres.Catalog;
 using Rosetta.Store.Pipelines;
 using Rosetta.Store.Sources;
+using Rosetta.Transforms.Compilation;
+using Rosetta.Transforms.Engine;
 
 namespace Rosetta.Api.Pipelines;
 
-/// <summary>What only the source's catalog tells about a choice of columns: that they exist, and that the key is among them.</summary>
+/// <summary>What only the source's catalog tells about a choice: that its columns exist, that the key is among them, and that its SQL fits the table.</summary>
 static class TableSyncChecks
 {
     /// <summary>As they are stored.</summary>
     public static IReadOnlyList<TableSync> ToStore(IReadOnlyList<TableSyncBody>? bodies) =>
     [
         .. (bodies ?? []).Select(b => new TableSync(
-            TableSyncValidator.Canonical(b.TableName), b.TableNameTarget, b.Columns is null ? null : [.. b.Columns], null, null, b.Enabled)),
+            TableSyncValidator.Canonical(b.TableName), b.TableNameTarget, b.Columns is null ? null : [.. b.Columns], b.FilterSql, b.CustomSql, b.Enabled)),
     ];
 
     public static TableSyncBody ToBody(TableSync sync) =>
         new(sync.TableName, sync.TableNameTarget, sync.Columns, sync.FilterSql, sync.CustomSql, sync.Enabled);
 
-    /// <summary>Connects only when columns are chosen. A table that the source does not have is accepted: it goes to ERROR when the pipeline runs.</summary>
-    /// <exception cref="RequestProblemException">422 for wrong columns, 503 when the source is away.</exception>
-    public static async Task CheckColumnsAsync(SourceDefinition source, IReadOnlyList<TableSync> syncs, CancellationToken cancellationToken)
+    /// <summary>
+    /// Connects only when columns, filters or SQL are given. A table that the source does not have is accepted: it goes to ERROR when the pipeline runs.
+    /// </summary>
+    /// <exception cref="RequestProblemException">422 for wrong columns and for SQL that is refused, 503 when the source is away.</exception>
+    public static async Task CheckAsync(SourceDefinition source, IReadOnlyList<TableSync> syncs, CancellationToken cancellationToken)
     {
-        if (syncs.All(s => s.Columns is null)) return;
+        if (syncs.All(s => s.Columns is null && s.FilterSql is null && s.CustomSql is null)) return;
         var tables = await SourceAccess.RunAsync(source, (database, token) => new SourceCatalog(database).ListAsync(null, token), cancellationToken);
         var catalog = tables.ToDictionary(t => t.Name.ToString(), t => t.Description, StringComparer.Ordinal);
         var errors = new FieldErrors();
+        using var engine = syncs.Any(s => s.FilterSql is not null || s.CustomSql is not null) ? new DuckEngine(EngineLimits.Interactive) : null;
         for (var i = 0; i < syncs.Count; i++)
         {
-            if (syncs[i].Columns is { } columns && catalog.TryGetValue(syncs[i].TableName, out var table))
+            if (!catalog.TryGetValue(syncs[i].TableName, out var table)) continue;
+            if (syncs[i].Columns is { } columns)
                 Check($"table_syncs[{i}].columns", table, columns, errors);
+            if (engine is null || TransformChoice.Of(syncs[i].FilterSql, syncs[i].CustomSql) is not { } transform) continue;
+            var compiled = TransformCompiler.Compile(TransformRequest.Of(table, syncs[i].Columns, transform), engine);
+            // What is wrong with the columns has been said.
+            foreach (var problem in compiled.Problems.Where(p => p.Field != "columns" || syncs[i].Columns is null))
+                errors.Add($"table_syncs[{i}].{problem.Field}", problem.Message);
         }
 
         errors.ThrowIfAny("body");

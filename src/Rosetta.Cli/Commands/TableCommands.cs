@@ -3,6 +3,7 @@ using Rosetta.Cli.Invocations;
 using Rosetta.Cli.Views;
 using Rosetta.Client;
 using Rosetta.Client.Answers;
+using Rosetta.Client.Requests;
 using Spectre.Console;
 
 namespace Rosetta.Cli.Commands;
@@ -15,6 +16,10 @@ static class TableCommands
         var pipeline = new Argument<string>("pipeline") { Description = "Id or name" };
         var destination = new Argument<string>("destination") { Description = "Id or name" };
         var table = new Argument<string>("table") { Description = "schema.table as in the catalog" };
+        var filter = new Option<string?>("--filter") { Description = "A condition, as filter_sql" };
+        var sql = new Option<string?>("--sql") { Description = "A SELECT from the table, as custom_sql" };
+        var columns = new Option<string[]>("--column") { Description = "A chosen column; may be repeated. All when left out" };
+        var limit = new Option<int>("--limit") { Description = "Rows to show, 1 to 100", DefaultValueFactory = _ => 20 };
         return Verb.Group(
             "tables", "Tables of a pipeline",
             Verb.Create(
@@ -22,7 +27,31 @@ static class TableCommands
                 async i => i.Show<Pipeline>(await i.GetAsync($"pipelines/{await i.IdAsync("pipelines", pipeline)}"), Render),
                 pipeline),
             Verb.Create("resync", "Empties the table at the destination and copies it again", i => ResyncAsync(i, pipeline, destination, table),
-                pipeline, destination, table));
+                pipeline, destination, table),
+            Verb.Create(
+                "preview", "Shows what a filter and SQL make of the table's rows; nothing is saved", i => PreviewAsync(i, (pipeline, destination, table), (filter, sql, columns, limit)),
+                pipeline, destination, table, filter, sql, columns, limit));
+    }
+
+    static async Task PreviewAsync(
+        Invocation i, (Argument<string> Pipeline, Argument<string> Destination, Argument<string> Table) path,
+        (Option<string?> Filter, Option<string?> Sql, Option<string[]> Columns, Option<int> Limit) asked)
+    {
+        var (p, d) = (await i.IdAsync("pipelines", path.Pipeline), await i.IdAsync("destinations", path.Destination));
+        var columns = i.Value(asked.Columns);
+        var body = new PreviewTransform(i.Value(asked.Filter), i.Value(asked.Sql), columns is { Length: > 0 } ? columns : null, i.Value(asked.Limit));
+        i.Show<TransformPreview>(await i.PostAsync($"pipelines/{p}/destinations/{d}/tables/{Lookups.Escape(i.Value(path.Table))}/preview", body), RenderPreview);
+    }
+
+    static Rows RenderPreview(TransformPreview preview)
+    {
+        var list = new Table().Border(TableBorder.Simple);
+        foreach (var column in preview.Columns)
+            list.AddColumn($"{Markup.Escape(column.Name)}\n[grey]{Markup.Escape(column.Type)}[/]");
+        foreach (var row in preview.Rows)
+            list.AddRow([.. row.Select(v => v is null ? "[grey]NULL[/]" : Markup.Escape(v))]);
+        return new Rows(
+            [list, new Text($"{preview.Kept} of the {preview.Read} rows read are kept"), .. (preview.Warnings ?? []).Select(w => new Text($"Warning: {w}"))]);
     }
 
     static Table Render(Pipeline pipeline)

@@ -9,8 +9,12 @@ public sealed record NewPipeline(string Name, long SourceId);
 public sealed record AttachDestination(
     long DestinationId, string? Snapshot = null, IReadOnlyList<TableSync>? TableSyncs = null, long? PresetId = null);
 
-/// <summary>Which table, and where to.</summary>
-public sealed record TableSync(string TableName, string? TableNameTarget = null, IReadOnlyList<string>? Columns = null, bool? Enabled = null);
+/// <summary>Which table, where to, and what is made of its rows.</summary>
+public sealed record TableSync(
+    string TableName, string? TableNameTarget = null, IReadOnlyList<string>? Columns = null, bool? Enabled = null, string? FilterSql = null, string? CustomSql = null);
+
+/// <summary>Body of <c>POST /pipelines/{id}/destinations/{dest_id}/tables/{table}/preview</c>.</summary>
+public sealed record PreviewTransform(string? FilterSql = null, string? CustomSql = null, IReadOnlyList<string>? Columns = null, int? Limit = null);
 
 /// <summary>Body of <c>POST /pipelines/{id}/resync</c>; null: every destination.</summary>
 public sealed record Resync(IReadOnlyList<long>? DestinationIds);

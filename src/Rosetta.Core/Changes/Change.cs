@@ -9,6 +9,9 @@ public enum ChangeKind : byte
     /// <summary>One entry per truncated table; those of one statement follow each other and all but the last carry
     /// <see cref="ChangeFlags.TruncateContinues"/>.</summary>
     Truncate,
+
+    /// <summary>A filter took the change out; it has no tuples. It keeps its place, so that ordinals stay what they were in the source's stream.</summary>
+    Filtered,
 }
 
 [Flags]
@@ -25,6 +28,12 @@ public enum ChangeFlags : byte
     TruncateCascade = 4,
     TruncateRestartIdentity = 8,
     TruncateContinues = 16,
+
+    /// <summary>
+    /// A filter cannot tell whether the destination has the row: an update may bring it in (then it holds all of the row, or nothing can be done), a
+    /// delete may find nothing. Neither is a divergence.
+    /// </summary>
+    MayBeAbsent = 32,
 }
 
 /// <summary>An entry of a batch's index. Tuples are offsets into <see cref="ChangeBatch.Bytes"/>, in pgoutput's TupleData form.</summary>

@@ -71,6 +71,19 @@ public sealed class ChangeBatch
     /// <summary>True when a destination whose position is <paramref name="position"/> (exclusive) needs nothing of this batch any more.</summary>
     public bool IsCoveredBy(Lsn position) => IsOpenAtEnd ? position > DeliveredUpTo : position >= DeliveredUpTo;
 
+    /// <summary>
+    /// The same transactions with other changes, one for one and in the same places. The arrays come from the shared pools and are the new batch's
+    /// from here on; the caller holds it once.
+    /// </summary>
+    /// <param name="bytes">What the changes' offsets count in.</param>
+    /// <param name="changes">As many as the batch has.</param>
+    public ChangeBatch Rewritten(byte[] bytes, int length, Change[] changes, IReadOnlyList<Relation> relations)
+    {
+        var transactions = ArrayPool<TransactionSpan>.Shared.Rent(Math.Max(1, _transactionCount));
+        Transactions.CopyTo(transactions);
+        return new ChangeBatch(bytes, length, changes, _changeCount, transactions, _transactionCount, relations, DeliveredUpTo);
+    }
+
     /// <summary>Adds a holder. Only a holder may call it.</summary>
     public ChangeBatch Retain()
     {

@@ -11,7 +11,11 @@ namespace Rosetta.Core.Destinations;
 /// <param name="Format">Form of the bytes of <see cref="ICopySource"/>.</param>
 /// <param name="Progress">Told rows and bytes so far, from time to time.</param>
 public sealed record TableCopy(
-    TableRoute Route, TableDescription Table, Lsn Since, bool EmptyFirst, CopyFormat Format, IProgress<CopyProgress>? Progress);
+    TableRoute Route, TableDescription Table, Lsn Since, bool EmptyFirst, CopyFormat Format, IProgress<CopyProgress>? Progress)
+{
+    /// <summary>Stored with the table: the <see cref="TableRoute.Fingerprint"/> of what makes its rows.</summary>
+    public string? Transform { get; init; }
+}
 
 /// <summary>COPY's own forms. Binary unless a column's type has no binary form.</summary>
 public enum CopyFormat

@@ -7,7 +7,14 @@ namespace Rosetta.Core.Destinations;
 /// <param name="Source">The table at the source.</param>
 /// <param name="Target">The table at the destination.</param>
 /// <param name="Columns">The columns that are wanted; null for all, later ones included.</param>
-public sealed record TableRoute(TableName Source, TableName Target, IReadOnlyList<string>? Columns);
+public sealed record TableRoute(TableName Source, TableName Target, IReadOnlyList<string>? Columns)
+{
+    /// <summary>What is made of the rows on their way; null: nothing. Destinations do not look at it: they see what came of it.</summary>
+    public TransformChoice? Transform { get; init; }
+
+    /// <summary>Names what is made of the rows: a table whose rows were made otherwise has to be copied again. Null without a transform.</summary>
+    public string? Fingerprint => Transform?.Fingerprint(Columns);
+}
 
 /// <summary>A table's state as the destination stores it, in the transaction that made it so.</summary>
 /// <param name="Since">The LSN of the snapshot it was copied from: changes with a commit LSN below are in the copy. Null before the first copy.</param>
@@ -20,6 +27,9 @@ public sealed record DestinationTable(TableName Source, TableName Target, Lsn? S
 
     /// <summary>Set while it is being copied by chunks: it has changes, and not yet all rows.</summary>
     public CopyingState? Copying { get; init; }
+
+    /// <summary>The <see cref="TableRoute.Fingerprint"/> that its rows were made by.</summary>
+    public string? Transform { get; init; }
 }
 
 /// <summary>How far the copy of a table by chunks is.</summary>

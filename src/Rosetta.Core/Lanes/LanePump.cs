@@ -24,7 +24,8 @@ public enum PumpEnd
 /// load groups grow up to their bounds. A group ends at a transaction boundary unless one transaction alone is larger than the bounds.
 /// </summary>
 /// <param name="gate">Where chunks of tables wait for their place between two groups.</param>
-public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds bounds, Applied applied, LandingGate gate)
+/// <param name="rewriter">What becomes of the changes on their way; null: they go as they are.</param>
+public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds bounds, Applied applied, LandingGate gate, IGroupRewriter? rewriter = null)
 {
     readonly List<ChangeBatch> _group = [];
 
@@ -84,7 +85,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
 
                 lane.Outstanding(true);
                 var began = Stopwatch.GetTimestamp();
-                var result = await session.ApplyAsync(group, cancellationToken).ConfigureAwait(false);
+                var result = await ApplyAsync(group, cancellationToken).ConfigureAwait(false);
                 if (!open)
                     Pass(log, group.DeliveredUpTo, result.LastCommitTime);
                 applied(result, _group.Sum(static b => b.Size), Stopwatch.GetElapsedTime(began));
@@ -94,6 +95,22 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
         finally
         {
             ReleaseGroup();
+        }
+    }
+
+    async ValueTask<ApplyResult> ApplyAsync(ApplyGroup group, CancellationToken cancellationToken)
+    {
+        if (rewriter is null)
+            return await session.ApplyAsync(group, cancellationToken).ConfigureAwait(false);
+        var rewritten = await rewriter.RewriteAsync(group.Batches, session, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            return await session.ApplyAsync(new ApplyGroup(rewritten), cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            foreach (var batch in rewritten)
+                batch.Release();
         }
     }
 

@@ -7,5 +7,8 @@ namespace Rosetta.Core.Tables;
 /// <param name="Enabled">False: the table is excluded.</param>
 public sealed record TableChoice(string Table, string? Target, IReadOnlyList<string>? Columns, bool Enabled)
 {
+    /// <summary>What is to be made of the rows; null: nothing.</summary>
+    public TransformChoice? Transform { get; init; }
+
     public bool IsPattern => TablePattern.IsPattern(Table);
 }

@@ -92,7 +92,7 @@ public static class TablePlanner
         TableDescription table, TableChoice choice, string? destinationSchema, IReadOnlySet<TableName>? published)
     {
         var target = TargetOf(table.Name, choice.Target, destinationSchema);
-        var route = new TableRoute(table.Name, target, choice.Columns);
+        var route = new TableRoute(table.Name, target, choice.Columns) { Transform = choice.Transform };
         PlannedTable Fault(string error, string remedy) => new(table.Name, null, table, false, false, error, remedy);
         if (published is not null && !published.Contains(table.Name))
         {

@@ -43,7 +43,7 @@ sealed partial class PostgresSession
                 await _claims.TakeAsync(connection, table.Route, cancellationToken);
                 await CopyTarget.MakeAsync(connection, table, columns, mayHaveRows: true, cancellationToken);
                 await connection.QueryAsync(
-                    StoredTables.StreamsSql(_row, table.Route.Source, table.Route.Target, table.Since, 0, columns, table.Table.Oid), cancellationToken);
+                    StoredTables.StreamsSql(_row, table.Route.Source, table.Route.Target, table.Since, 0, columns, table.Table.Oid, table.Transform), cancellationToken);
                 await _row.CommitAsync(connection, cancellationToken);
                 return true;
             }, cancellationToken);
@@ -90,7 +90,7 @@ sealed partial class PostgresSession
 
     void Streams(TableCopy copy, long rows, IReadOnlyList<string> columns) => Store(
         copy.Route.Source,
-        new StoredTable(new DestinationTable(copy.Route.Source, copy.Route.Target, copy.Since, null, rows), [.. columns], copy.Table.Oid));
+        new StoredTable(new DestinationTable(copy.Route.Source, copy.Route.Target, copy.Since, null, rows) { Transform = copy.Transform }, [.. columns], copy.Table.Oid));
 
     Task<bool> ChangeStateAsync(string sql, CancellationToken cancellationToken, string? afterFence = null) => OnOwnConnectionAsync(
         async connection =>

@@ -141,7 +141,7 @@ public sealed class PipelineTests(ApiFixture fixture)
         {
             table_syncs = new object[]
             {
-                new { table_name = "a.b.c" }, new { table_name = "x", filter_sql = "a > 1" }, new { table_name = "y", custom_sql = "SELECT" },
+                new { table_name = "a.b.c" }, new { table_name = "x", filter_sql = " " }, new { table_name = "y", custom_sql = " " },
                 new { table_name = "z", columns = Array.Empty<string>() }, new { table_name = "public.x" }, new { enabled = true },
             },
         });
@@ -149,8 +149,8 @@ public sealed class PipelineTests(ApiFixture fixture)
         wrong = await Api.PutAsync(path, new JsonObject
         {
             ["table_syncs"] = new JsonArray(
-                new JsonObject { ["table_name"] = "a.b.c" }, new JsonObject { ["table_name"] = "x", ["filter_sql"] = "a > 1" },
-                new JsonObject { ["table_name"] = "y", ["custom_sql"] = "SELECT" }, new JsonObject { ["table_name"] = "z", ["columns"] = new JsonArray() },
+                new JsonObject { ["table_name"] = "a.b.c" }, new JsonObject { ["table_name"] = "x", ["filter_sql"] = " " },
+                new JsonObject { ["table_name"] = "y", ["custom_sql"] = " " }, new JsonObject { ["table_name"] = "z", ["columns"] = new JsonArray() },
                 new JsonObject { ["table_name"] = "public.x" }),
         });
         foreach (var field in (string[])["table_syncs[0].table_name", "table_syncs[1].filter_sql", "table_syncs[2].custom_sql", "table_syncs[3].columns", "table_syncs"])

@@ -24,7 +24,7 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
         while (cursor.MoveNext(until))
         {
             if (plans(cursor.Batch, cursor.Current.Relation) is not { } plan || plan.IsSkipped || !plan.AppliesExactly
-                || cursor.Transaction.CommitLsn < plan.Since || cursor.Current.Kind == ChangeKind.Truncate)
+                || cursor.Transaction.CommitLsn < plan.Since || cursor.Current.Kind is ChangeKind.Truncate or ChangeKind.Filtered)
                 continue;
             Emit(cursor, plan);
             if (!context.Line.IsFull)

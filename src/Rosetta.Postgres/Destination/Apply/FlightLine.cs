@@ -110,8 +110,12 @@ sealed class FlightLine(PgConnection connection) : IDisposable
         }
     }
 
-    // Of a table that is being copied nobody knows which rows are there.
-    static void Diverged(TablePlan plan, long rows) => plan.Counts += plan.IsCopying ? default : new Core.Destinations.RowCounts(0, 0, 0, Divergences: rows);
+    static void Diverged(TablePlan plan, long rows)
+    {
+        // Of a table that is being copied, and behind a filter that does not see the old row, nobody knows which rows are here.
+        if (!plan.MayMiss && !plan.IsCopying)
+            plan.Counts += new Core.Destinations.RowCounts(0, 0, 0, Divergences: rows);
+    }
 
     static Exception Failure(in Step step, PgServerException error) =>
         step.Plan is { } plan && IsOfTable(error)

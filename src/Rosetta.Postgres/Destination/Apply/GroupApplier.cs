@@ -113,7 +113,7 @@ sealed class GroupApplier : IDisposable
             var last = -1;
             foreach (ref readonly var change in batch.Changes)
             {
-                if (change.Kind is ChangeKind.Insert or ChangeKind.Truncate || change.Relation == last)
+                if (change.Kind is ChangeKind.Insert or ChangeKind.Truncate or ChangeKind.Filtered || change.Relation == last)
                     continue;
                 last = change.Relation;
                 _changed.Add(batch.Relations[change.Relation].Id);
@@ -126,6 +126,8 @@ sealed class GroupApplier : IDisposable
         while (_cursor.MoveNext())
         {
             ref readonly var change = ref _cursor.Current;
+            if (change.Kind == ChangeKind.Filtered)
+                continue;
             ref var plan = ref _plans[_cursor.Batch][change.Relation];
             if (plan is null && (plan = _book.Find(_cursor.CurrentBatch.Relations[change.Relation])) is null)
                 return Pause.UnknownRelation;
@@ -143,6 +145,7 @@ sealed class GroupApplier : IDisposable
     {
         if (!plan.IsTouched)
             Touch(plan);
+        plan.MayMiss |= (change.Flags & ChangeFlags.MayBeAbsent) != 0;
         plan.Counts += change.Kind switch
         {
             ChangeKind.Insert => new RowCounts(1, 0, 0),

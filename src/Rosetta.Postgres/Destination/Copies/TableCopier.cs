@@ -22,7 +22,7 @@ sealed class TableCopier(PgConnection connection, PositionRow row, TableClaims c
         var target = await CopyTarget.MakeAsync(connection, copy, source.ColumnNames, mayHaveRows: false, cancellationToken);
         var outcome = await LoadAsync(copy, target, source, cancellationToken);
         await connection.QueryAsync(
-            StoredTables.StreamsSql(row, copy.Route.Source, copy.Route.Target, copy.Since, outcome.Rows, source.ColumnNames, copy.Table.Oid), cancellationToken);
+            StoredTables.StreamsSql(row, copy.Route.Source, copy.Route.Target, copy.Since, outcome.Rows, source.ColumnNames, copy.Table.Oid, copy.Transform), cancellationToken);
         Failpoint.Hit(FailpointNames.CopyBeforeCommit);
         await row.CommitAsync(connection, cancellationToken);
         Failpoint.Hit(FailpointNames.CopyAfterCommit);

@@ -20,7 +20,7 @@ static class StoredTables
         var result = await connection.QueryAsync(
             $"""
             SELECT source_schema, source_table, target_schema, target_table, since, copied_rows, array_to_json(columns),
-                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0), copying, array_to_json(copied_to)
+                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0), copying, array_to_json(copied_to), transform
               FROM rosetta.tables WHERE {row.KeySql}
             """, cancellationToken);
         var tables = new Dictionary<TableName, StoredTable>(result.Rows.Count);
@@ -38,17 +38,17 @@ static class StoredTables
                 ? new CopyingState(result.Text(i, 15) is { } upTo ? JsonSerializer.Deserialize<string[]>(upTo) : null, stage == KeysStage, stage == ReplaceStage)
                 : null;
             tables[source] = new StoredTable(
-                new DestinationTable(source, target, since, stop, result.Int64(i, 5)) { Copying = copying }, columns, (uint)result.Int64(i, 13));
+                new DestinationTable(source, target, since, stop, result.Int64(i, 5)) { Copying = copying, Transform = result.Text(i, 16) }, columns, (uint)result.Int64(i, 13));
         }
 
         return tables;
     }
 
     /// <summary>Stores a table that streams from <paramref name="since"/> on; an earlier stop is over.</summary>
-    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid) =>
-        Upsert(row, source, target, "since, copied_rows, columns, source_oid",
-            $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}",
-            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, copying = NULL, copied_to = NULL, " + NoStop) + $"; {NothingPendingSql(row, source)}";
+    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid, string? transform) =>
+        Upsert(row, source, target, "since, copied_rows, columns, source_oid, transform",
+            $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, {Text(transform)}",
+            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, transform = excluded.transform, copying = NULL, copied_to = NULL, " + NoStop) + $"; {NothingPendingSql(row, source)}";
 
     public static string StopSql(PositionRow row, TableName source, TableName target, TableStop stop) =>
         Upsert(row, source, target, "stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy",

@@ -91,7 +91,7 @@ sealed class TableFold : IDisposable
             case ChangeKind.Insert:
                 return TryInsert(Entry(bytes, change.New, -1, change.End - change.New), new RowRef(batch, change.New, change.End - change.New), RowShapes.Full);
             case ChangeKind.Delete:
-                return TryDelete(Entry(bytes, change.Old, -1, change.End - change.Old));
+                return TryDelete(Entry(bytes, change.Old, -1, change.End - change.Old), MayBeAbsent(change));
             case ChangeKind.Update:
                 return TryUpdate(batch, bytes, change);
             default:
@@ -117,11 +117,11 @@ sealed class TableFold : IDisposable
         if (number < 0)
             return false;
         if (!change.HasOld)
-            return TryReplace(number, row, shape);
+            return TryReplace(number, row, shape, MayBeAbsent(change));
         var from = Entry(bytes, change.Old, -1, change.New - change.Old);
         if (from < 0)
             return false;
-        return from == number ? TryReplace(number, row, shape) : TryMove(from, number, row, shape);
+        return from == number ? TryReplace(number, row, shape, MayBeAbsent(change)) : TryMove(from, number, row, shape, MayBeAbsent(change));
     }
 
     int FillFromOld(ReadOnlySpan<byte> bytes, in Change change, ref RowRef row)
@@ -166,13 +166,15 @@ sealed class TableFold : IDisposable
         return true;
     }
 
-    bool TryDelete(int number)
+    static bool MayBeAbsent(in Change change) => (change.Flags & ChangeFlags.MayBeAbsent) != 0;
+
+    bool TryDelete(int number, bool mayBeAbsent = false)
     {
         if (number < 0)
             return false;
         ref var entry = ref _entries[number];
         if (entry.Final == FoldedRow.None)
-            return false;
+            return mayBeAbsent;
         entry = new FoldedKey(FoldedRow.None, entry.DeleteFirst || entry.Final == FoldedRow.Update, RowShapes.Full, default);
         return true;
     }
@@ -185,23 +187,23 @@ sealed class TableFold : IDisposable
         return true;
     }
 
-    bool TryReplace(int number, RowRef row, int shape)
+    bool TryReplace(int number, RowRef row, int shape, bool mayBeAbsent)
     {
         ref var entry = ref _entries[number];
         if (entry.Final == FoldedRow.Pending)
             return shape != RowShapes.Full || TryInsert(number, row, shape);
         if (entry.Final == FoldedRow.None)
-            return false;
+            return mayBeAbsent && shape == RowShapes.Full && TryInsert(number, row, shape);
         if (shape != RowShapes.Full && !IsUntouched(entry))
             (row, shape) = MergeInto(row, entry.Row);
         entry = new FoldedKey(entry.Final, entry.DeleteFirst, shape, row);
         return true;
     }
 
-    bool TryMove(int from, int to, RowRef row, int shape)
+    bool TryMove(int from, int to, RowRef row, int shape, bool mayBeAbsent)
     {
         if (_entries[from].Final == FoldedRow.None)
-            return false;
+            return mayBeAbsent && shape == RowShapes.Full && TryInsert(to, row, shape);
         if (shape != RowShapes.Full)
         {
             var isKnown = !IsUntouched(_entries[from]) && _entries[from].Final != FoldedRow.Pending;

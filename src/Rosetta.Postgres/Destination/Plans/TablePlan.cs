@@ -108,6 +108,9 @@ sealed class TablePlan : IDisposable
 
     public RowCounts Counts { get; set; }
 
+    /// <summary>Changes came that may be about rows that are not here (<see cref="ChangeFlags.MayBeAbsent"/>).</summary>
+    public bool MayMiss { get; set; }
+
     /// <summary>Triggers or foreign keys act on it, so its changes keep their order among those of other such tables.</summary>
     public bool OrdersAcrossTables { get; init; }
 
