@@ -47,6 +47,22 @@ public sealed class CopyPlanTests
     }
 
     [Fact]
+    public void Should_copy_again_a_table_whose_rows_were_made_by_another_transform()
+    {
+        var filtered = Table(Orders) with { Route = new TableRoute(Orders, Orders, null) { Transform = new TransformChoice("n > 1", null) } };
+        var made = Streaming(Orders) with { Transform = filtered.Route!.Fingerprint };
+
+        Assert.True(For(Plan(filtered), States(made)).IsEmpty);
+        Assert.Equal([(Orders, true)], Copies(For(Plan(filtered), States(Streaming(Orders)))));
+        Assert.Equal([(Orders, true)], Copies(For(Plan(Table(Orders)), States(made))));
+        Assert.Equal([(Orders, true)], Copies(For(Plan(filtered with { Route = filtered.Route with { Columns = ["id"] } }), States(made))));
+        Assert.Equal([(Orders, true)], Copies(For(Plan(filtered), States(Stopped(Orders)))));
+        Assert.True(For(Plan(filtered), States(Streaming(Orders)), refused: [Orders]).IsEmpty);
+        Assert.Equal([(Orders, false)], Copies(For(Plan(filtered), States())));
+        Assert.Equal(Orders, Assert.Single(For(Plan(filtered) with { CopyFirst = false }, States(Streaming(Orders))).Adoptions).Source);
+    }
+
+    [Fact]
     public void Should_carry_an_order_out_once()
     {
         var plan = Plan(Table(Orders)).WithOrder(Orders, 7, force: true);
