@@ -9,9 +9,10 @@ namespace Rosetta.Transforms.Rewriting;
 static class BatchRewriter
 {
     /// <param name="rewriters">By the batch's relations; null for one that goes as it is.</param>
+    /// <param name="drops">By the batch's relations: nothing of it goes on.</param>
     /// <param name="skips">Whether a change of this relation in a transaction with this commit LSN is not applied anyway.</param>
     /// <exception cref="TransformStopException">A table cannot go on; <paramref name="failed"/> says which.</exception>
-    public static ChangeBatch Rewrite(ChangeBatch batch, RelationRewriter?[] rewriters, Func<int, Lsn, bool> skips, out TableName? failed)
+    public static ChangeBatch Rewrite(ChangeBatch batch, RelationRewriter?[] rewriters, bool[] drops, Func<int, Lsn, bool> skips, out TableName? failed)
     {
         failed = null;
         foreach (var rewriter in rewriters)
@@ -35,10 +36,10 @@ static class BatchRewriter
         }
 
         failed = null;
-        return Write(batch, rewriters, skips);
+        return Write(batch, rewriters, drops, skips);
     }
 
-    static ChangeBatch Write(ChangeBatch batch, RelationRewriter?[] rewriters, Func<int, Lsn, bool> skips)
+    static ChangeBatch Write(ChangeBatch batch, RelationRewriter?[] rewriters, bool[] drops, Func<int, Lsn, bool> skips)
     {
         var output = new PooledBytes(batch.Bytes.Length + (batch.Bytes.Length / 2) + 1024);
         // Changes of other tables keep their offsets.
@@ -57,11 +58,14 @@ static class BatchRewriter
             for (var i = span.First; i < span.First + span.Count; i++)
             {
                 ref readonly var change = ref batch.Changes[i];
-                if (rewriters[change.Relation] is not { } rewriter)
+                var rewriter = rewriters[change.Relation];
+                // A TRUNCATE holds no rows, and those of one statement belong together: the destination knows which tables it applies to.
+                if (change.Kind == ChangeKind.Truncate)
                     continue;
-                changes[i] = skips(change.Relation, span.CommitLsn)
-                    ? new Change(ChangeKind.Filtered, ChangeFlags.None, change.Relation, -1, -1, output.Length)
-                    : rewriter.Write(batch.Bytes, change, change.Relation, ref output);
+                if (drops[change.Relation] || (rewriter is not null && skips(change.Relation, span.CommitLsn)))
+                    changes[i] = new Change(ChangeKind.Filtered, ChangeFlags.None, change.Relation, -1, -1, output.Length);
+                else if (rewriter is not null)
+                    changes[i] = rewriter.Write(batch.Bytes, change, change.Relation, ref output);
             }
         }
 

@@ -109,43 +109,51 @@ public sealed class LaneTransforms(ISourceSchema source, Func<TableName, string>
 
     async ValueTask<ChangeBatch> RewriteAsync(ChangeBatch batch, bool isOpen, IDestinationSession session, CancellationToken cancellationToken)
     {
+        // Tables of which nothing goes on. Never their rows as they are: what a transform is to mask or leave out must not arrive.
+        var dropped = new HashSet<TableName>();
         while (true)
         {
             TableName? failed = null;
             try
             {
                 var rewriters = new RelationRewriter?[batch.Relations.Count];
+                var drops = new bool[rewriters.Length];
                 var any = false;
                 for (var i = 0; i < rewriters.Length; i++)
                 {
-                    failed = new TableName(batch.Relations[i].Schema, batch.Relations[i].Name);
-                    rewriters[i] = await FindAsync(batch, i, session, cancellationToken).ConfigureAwait(false);
-                    any |= rewriters[i] is not null;
+                    var name = new TableName(batch.Relations[i].Schema, batch.Relations[i].Name);
+                    if (!_routes.TryGetValue(name, out var route))
+                        continue;
+                    any = true;
+                    failed = name;
+                    drops[i] = dropped.Contains(name) || (session.Tables.TryGetValue(name, out var stored) && stored.Stop is not null);
+                    rewriters[i] = drops[i] ? null : await FindAsync(batch, i, route, cancellationToken).ConfigureAwait(false);
                 }
 
                 failed = null;
-                return any ? BatchRewriter.Rewrite(batch, rewriters, (relation, lsn) => Skips(batch.Relations[relation], lsn, session), out failed) : batch.Retain();
+                return any ? BatchRewriter.Rewrite(batch, rewriters, drops, (relation, lsn) => Skips(batch.Relations[relation], lsn, session), out failed) : batch.Retain();
             }
             catch (TransformStopException e) when (failed is { } table)
             {
-                await StopAsync(table, e, isOpen, session, cancellationToken).ConfigureAwait(false);
+                dropped.Add(table);
+                // A table that is not copied yet finds out when it is.
+                if (session.Tables.TryGetValue(table, out var stored) && stored.Streams)
+                    await StopAsync(table, e, isOpen, session, cancellationToken).ConfigureAwait(false);
             }
         }
     }
 
-    async ValueTask<RelationRewriter?> FindAsync(ChangeBatch batch, int index, IDestinationSession session, CancellationToken cancellationToken)
+    async ValueTask<RelationRewriter> FindAsync(ChangeBatch batch, int index, TableRoute route, CancellationToken cancellationToken)
     {
         var relation = batch.Relations[index];
-        var name = new TableName(relation.Schema, relation.Name);
-        if (!_routes.TryGetValue(name, out var route) || !session.Tables.TryGetValue(name, out var stored) || !stored.Streams)
-            return null;
+        var name = route.Source;
         if (_rewriters.TryGetValue(relation, out var known))
             return known;
         // A reconnection brings an equal relation in another object.
         if (_rewriters.Values.FirstOrDefault(r => r.Transform.Table == name && r.Relation.Id == relation.Id && r.Relation.HasShapeOf(relation)) is { } equal)
             return _rewriters[relation] = equal;
         if (await source.DescribeAsync(name, cancellationToken).ConfigureAwait(false) is not { } table)
-            return null;
+            throw new TransformStopException($"Table {name} is not there at the source any more, so its transform cannot be bound.", "Create it or take it out of the pipeline's tables.", FirstOf(batch, index), null);
         var compiled = TransformCompiler.Compile(TransformRequest.Of(relation, table, route.Columns, route.Transform), Engine);
         if (compiled.Transform is not { } transform)
         {
@@ -179,7 +187,7 @@ public sealed class LaneTransforms(ISourceSchema source, Func<TableName, string>
 
     /// <summary>Not applied anyway: in the table's copy, or in the destination already.</summary>
     static bool Skips(Relation relation, Lsn commitLsn, IDestinationSession session) =>
-        commitLsn < session.Position || !session.Tables.TryGetValue(new TableName(relation.Schema, relation.Name), out var table) || commitLsn < table.Since;
+        commitLsn < session.Position || (session.Tables.TryGetValue(new TableName(relation.Schema, relation.Name), out var table) && commitLsn < table.Since);
 
     async ValueTask StopAsync(TableName table, TransformStopException failure, bool isOpen, IDestinationSession session, CancellationToken cancellationToken)
     {

@@ -93,7 +93,7 @@ public sealed class RewritingTests : IDisposable
         builder.Commit(new Lsn(200));
         var batch = builder.Build();
         using var rewriter = Rewriter(relation, filter, custom);
-        var rewritten = BatchRewriter.Rewrite(batch, [.. batch.Relations.Select(r => ReferenceEquals(r, relation) ? rewriter : null)], (_, _) => false, out _);
+        var rewritten = BatchRewriter.Rewrite(batch, [.. batch.Relations.Select(r => ReferenceEquals(r, relation) ? rewriter : null)], new bool[batch.Relations.Count], (_, _) => false, out _);
         Assert.Equal(batch.Transactions.ToArray(), rewritten.Transactions.ToArray());
         Assert.Equal(batch.Changes.Length, rewritten.Changes.Length);
         Assert.Equal(batch.DeliveredUpTo, rewritten.DeliveredUpTo);
@@ -217,6 +217,24 @@ public sealed class RewritingTests : IDisposable
         Assert.Equal(new Position(new Lsn(100), 2), stop.At);
         Assert.Equal("id=3", stop.Key);
         Assert.Contains("TRY_CAST", stop.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Should_let_nothing_of_a_dropped_table_through()
+    {
+        var table = RelationOf(ReplicaIdentity.Default);
+        var builder = new ChangeBatchBuilder();
+        builder.Begin(9, new Lsn(100), 5);
+        builder.AddInsert(table, Tuple("1", "t", "secret", "x"));
+        builder.AddTruncate([table], ChangeFlags.None);
+        builder.Commit(new Lsn(200));
+        var batch = builder.Build();
+
+        var rewritten = BatchRewriter.Rewrite(batch, [null], [true], (_, _) => false, out _);
+
+        Assert.Equal(["Filtered None: - > -", "Truncate None: - > -"], rewritten.Changes.ToArray().Select(c => Describe(rewritten, c)));
+        rewritten.Release();
+        batch.Release();
     }
 
     [Fact]
