@@ -21,7 +21,7 @@ sealed class ConfigApplication(ConfigStore store, TimeProvider time)
         {
             try
             {
-                await TableSyncChecks.CheckColumnsAsync(choice.Source, choice.TableSyncs, cancellationToken);
+                await TableSyncChecks.CheckAsync(choice.Source, choice.TableSyncs, cancellationToken);
             }
             catch (RequestProblemException e) when (e.Errors is not null)
             {
