@@ -28,6 +28,9 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
         var plan = context.Plans[context.DestinationId]?.Tables.FirstOrDefault(t => t.Source == job.Table);
         if (plan?.Route is not { } route)
             throw Unfit($"Table {job.Table} is not replicated to this destination.", "Choose another table or destination.");
+        // A chunk holds the source's rows as they are; what the transform leaves out or masks must not arrive by this way.
+        if (route.Transform is not null)
+            throw Unfit($"Table {job.Table} has a filter or SQL of its own here, and chunks of it would come without.", "Resync the table instead.");
         if (await source.DescribeAsync(job.Table, route.Columns, cancellationToken).ConfigureAwait(false) is not { } table)
             throw Unfit($"Table {job.Table} is no longer there at the source.", "Create it, then refresh the pipeline.");
         table = table with { Condition = job.Condition };

@@ -90,7 +90,6 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             _jobs.ForEach(chunks.Add);
         }
 
-
         while (!_stopping || Lane.Log is not null)
         {
             var interrupt = RenewInterrupt();
@@ -161,16 +160,16 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     }
 
     /// <summary>
-    /// Tables that are copied beside the stream. Not those of a destination that has none yet: its first copy is one snapshot of all.
+    /// Tables that are copied beside the stream. Not those with a transform, whose chunks would come as they are, nor those of a destination that has none yet: its first copy is one snapshot of all.
     /// </summary>
     List<WantedCopy> WantedByChunks(IDestinationSession session, DestinationPlan plan, CopyPlan todo)
     {
         if (!session.Tables.Values.Any(t => t.Since is not null))
             return [];
-        var wanted = todo.Copies.Where(c => !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
+        var wanted = todo.Copies.Where(c => c.Table.Route?.Transform is null && !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
             .Select(c => new WantedCopy(c.Table, c.EmptyFirst, !IsReplacing(c.Table.Source), OrderOf(c.Table.Source))).ToList();
         wanted.AddRange(plan.Tables
-            .Where(t => t.Route is not null && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))
+            .Where(t => t.Route is { Transform: null } && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))
             .Select(t => new WantedCopy(t, IsReplacing(t.Source), false, OrderOf(t.Source))));
         return wanted;
 

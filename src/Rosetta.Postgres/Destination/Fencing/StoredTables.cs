@@ -65,7 +65,7 @@ static class StoredTables
     public static string CopyingSql(PositionRow row, TableName source, TableName target, Lsn since, IReadOnlyList<string> columns, uint oid, bool replaces) =>
         Upsert(row, source, target, "since, copied_rows, columns, source_oid, copying",
             $"'{since}', 0, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, '{(replaces ? ReplaceStage : RangesStage)}'",
-            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, " + NoStop)
+            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, transform = NULL, " + NoStop)
         + $"; {NothingPendingSql(row, source)}";
 
     /// <summary>A range up to <paramref name="upTo"/> has landed; null: the last one.</summary>
