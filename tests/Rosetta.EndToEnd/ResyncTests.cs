@@ -60,6 +60,38 @@ public sealed class ResyncTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Should_go_on_with_the_first_copy_where_a_killed_node_was()
+    {
+        var seed = Random.Shared.Next();
+        output.WriteLine($"seed {seed}");
+        await using var installation = await Installation.StartAsync(targets: 1);
+        await using var table = await LargeTable.CreateAsync(installation.Source, Rows, seed);
+        await using var followed = await Followed.StartAsync(installation, 300);
+        table.Start(1_000);
+        // Ranges of some twenty thousand rows.
+        var node = await installation.StartNodeAsync(new Dictionary<string, string?> { ["ROSETTA__PIPELINES__RANGEDFROM"] = "2000000", ["ROSETTA__PIPELINES__CHUNKROWS"] = "2000" });
+        var pipeline = await installation.CreatePipelineAsync(node.Api);
+        var finished = new List<long>();
+        foreach (var share in (double[])[0.05, 0.5, 0.9])
+        {
+            await WaitForRowsAsync(installation, (long)(share * Rows));
+            await node.KillAsync();
+            finished.Add(await installation.Targets[0].ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}' AND copying IS NOT NULL", Installation.Database));
+            await node.StartAsync();
+        }
+
+        await Wait.UntilAsync(async () => await TableAsync(node, pipeline) is { State: "STREAMING" }, "the table to stream", Installation.Patience);
+        var copied = await installation.Targets[0].ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}'", Installation.Database);
+        await table.StopAsync();
+        await followed.AssertEqualAsync(node.Api, pipeline);
+        var result = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(0), [TablePair.Same("public", Name)]);
+        Assert.True(result.Equal, $"seed {seed}: {result}");
+        output.WriteLine($"killed with {string.Join(", ", finished)} rows finished, {copied} rows in finished ranges at the end; {table.Changes} changes meanwhile");
+        Assert.Equal(finished.Order(), finished);
+        Assert.InRange(copied, Rows * 0.8, Rows * 1.05);
+    }
+
+    [Fact]
     public async Task Should_bring_a_new_table_that_changes_all_the_time()
     {
         var seed = Random.Shared.Next();
@@ -101,8 +133,21 @@ public sealed class ResyncTests(ITestOutputHelper output)
         await using var look = await installation.Targets[0].OpenAsync(Installation.Database);
         await using var finished = new NpgsqlCommand($"SELECT copying IS NOT NULL AND copied_rows >= {rows} FROM rosetta.tables WHERE source_table = '{Name}'", look);
         var watch = System.Diagnostics.Stopwatch.StartNew();
-        while (await finished.ExecuteScalarAsync() is not true)
+        while (await LookAsync() is not true)
             Assert.True(watch.Elapsed < Installation.Patience, $"{rows} rows were not copied in time.");
+
+        async Task<bool?> LookAsync()
+        {
+            try
+            {
+                return await finished.ExecuteScalarAsync() as bool?;
+            }
+            catch (PostgresException e) when (e.SqlState == "42P01")
+            {
+                // Nothing was opened yet.
+                return null;
+            }
+        }
     }
 
     static async Task<DestinationTable?> TableAsync(NodeProcess node, int pipeline) =>

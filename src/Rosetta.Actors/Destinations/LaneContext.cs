@@ -32,6 +32,12 @@ public sealed record LaneContext(
     Action<Lsn> Stored,
     Action<DestinationPlan> DriftsStored)
 {
+    /// <summary>Size in bytes from which on a table's first copy lands range by range; a smaller one lands at once.</summary>
+    public long RangedFrom { get; init; } = 64 << 20;
+
+    /// <summary>How long the first copy may hold its snapshot; what is left then comes beside the stream.</summary>
+    public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);
+
     /// <summary>Rows of a chunk, at most.</summary>
     public int ChunkRows { get; init; } = 50_000;
 

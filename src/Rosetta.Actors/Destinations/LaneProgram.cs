@@ -156,7 +156,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         }
 
         await SkipToSnapshotAsync(session, plan, cancellationToken).ConfigureAwait(false);
-        return true;
+        // What the copier has left is wanted by chunks now.
+        return !copier.IsUnfinished;
     }
 
     /// <summary>

@@ -23,7 +23,16 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
     const int HeldFrom = 3;
 
     readonly ConcurrentBag<CopyEnd> _ends = [];
+    readonly long _started = time.GetTimestamp();
+    volatile bool _isUnfinished;
     readonly ConcurrentBag<(PlannedTable Table, bool EmptyFirst)> _rewritten = [];
+
+    /// <summary>Tables are left that are to be copied beside the stream.</summary>
+    public bool IsUnfinished
+    {
+        get => _isUnfinished;
+        private set => _isUnfinished = value;
+    }
 
     /// <summary>
     /// A transient failure ends the whole run: tables already committed stay, the others are copied from a new snapshot. A table that was truncated
@@ -89,10 +98,22 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
     {
         while (queue.TryDequeue(out var next))
         {
+            // A snapshot holds back vacuum at the source, and its slot WAL: past the budget what is left comes beside the stream.
+            if (!next.EmptyFirst && next.Table is { Route.Transform: null, Description.PrimaryKey.Count: > 0 } && time.GetElapsedTime(_started) > context.SnapshotBudget)
+            {
+                IsUnfinished = true;
+                continue;
+            }
+
             try
             {
                 await CopyAsync(reader, next.Table, next.EmptyFirst, snapshot, failed.Token).ConfigureAwait(false);
                 _ends.Add(new CopyEnd(next.Table.Source, OrderFor(next.Table.Source, plan), null));
+            }
+            catch (TableRewrittenException) when (session.Tables.GetValueOrDefault(next.Table.Source)?.Copying is not null)
+            {
+                // Some of it has landed: the rest comes beside the stream, which brings what happened to the table.
+                IsUnfinished = true;
             }
             catch (TableRewrittenException)
             {
@@ -129,6 +150,9 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
             ?? throw new FaultException(new Fault(
                 ErrorClass.Table, $"Table {name} is no longer there at the source.", "Remove it from the pipeline's tables or create it, then refresh."));
         var progress = new Progress(rows => context.Status.Change(name, t => t with { SnapshotRows = rows }), time);
+        if (!emptyFirst && planned.Route!.Transform is null && table.PrimaryKey.Count > 0 && table.EstimatedBytes >= context.RangedFrom
+            && await new RangedCopy(context, session, reader, planned, snapshot.Since, progress).RunAsync(table, cancellationToken).ConfigureAwait(false))
+            return;
         var (made, source, format) = transforms.Copy(planned.Route!, table, (columns, filter) => reader.Read(table, columns, filter));
         var copy = new TableCopy(LaneTransforms.Plain(planned.Route!), made, snapshot.Since, emptyFirst, format, progress) { Transform = planned.Route!.Fingerprint };
         var outcome = await session.CopyTableAsync(copy, source, cancellationToken).ConfigureAwait(false);

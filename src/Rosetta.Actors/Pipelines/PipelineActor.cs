@@ -158,6 +158,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             plan => run.DriftsStored[id] = plan)
         {
             ChunkRows = _services.Settings.ChunkRows,
+            RangedFrom = _services.Settings.RangedFrom,
+            SnapshotBudget = _services.Settings.SnapshotBudget,
         };
         var actor = Context.Watch(Context.ActorOf(DestinationActor.Props(context, _services.Time), $"destination-{id}-{run.Epoch}-{attached.Generation:N}"));
         _destinations[id] = new Attached(actor, status, lane, attached);

@@ -42,6 +42,12 @@ public sealed record PipelineSettings
     /// <summary>Bytes in one destination transaction, at most.</summary>
     public long GroupBytes { get; init; } = GroupBounds.Default.Bytes;
 
+    /// <summary>Size in bytes from which on a table's first copy lands range by range, so that little is copied again when it is cut.</summary>
+    public long RangedFrom { get; init; } = 64 << 20;
+
+    /// <summary>How long the first copy may hold its snapshot at the source; what is left then is copied beside the stream.</summary>
+    public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);
+
     /// <summary>Rows of a chunk, at most, where a table is copied beside the stream.</summary>
     public int ChunkRows { get; init; } = 50_000;
 

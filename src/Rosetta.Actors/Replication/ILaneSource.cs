@@ -63,4 +63,11 @@ public interface ITableReader
     /// <param name="columns">The wanted columns; null for all.</param>
     /// <param name="filter">A condition in PostgreSQL's SQL; rows for which it does not hold are left out. Null for all rows.</param>
     (ICopySource Source, CopyFormat Format) Read(TableDescription table, IReadOnlyList<string>? columns, string? filter = null);
+
+    /// <summary>What <see cref="ReadRange"/> reads of a table.</summary>
+    ChunkTable InRanges(TableDescription table, IReadOnlyList<string>? columns);
+
+    /// <summary>The table's rows after a key in the snapshot, so many at most.</summary>
+    /// <param name="range">Told what they are, before the first of them.</param>
+    ICopySource ReadRange(ChunkTable table, IReadOnlyList<string>? after, int rows, Action<ChunkRange> range);
 }

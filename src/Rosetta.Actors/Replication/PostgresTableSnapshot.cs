@@ -1,3 +1,4 @@
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -100,5 +101,9 @@ sealed class PostgresTableSnapshot : ITableSnapshot
             var source = worker.CopyOut(table, wanted, rows is null || filter is null ? rows ?? filter : $"({rows}) AND ({filter})");
             return (source, source.Format);
         }
+
+        public ChunkTable InRanges(TableDescription table, IReadOnlyList<string>? columns) => ChunkSource.TableOf(table, columns, publications);
+
+        public ICopySource ReadRange(ChunkTable table, IReadOnlyList<string>? after, int rows, Action<ChunkRange> range) => worker.CopyRangeOut(table, after, rows, range);
     }
 }

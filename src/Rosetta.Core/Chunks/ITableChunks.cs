@@ -54,6 +54,14 @@ public interface ITableChunks : IAsyncDisposable
     /// <summary>Rows of the chunks that have landed.</summary>
     long Rows { get; }
 
+    /// <summary>
+    /// Loads a range straight into the table, in one transaction with what says that it is finished. Only while no changes are applied, and into a range
+    /// of which the table has no rows.
+    /// </summary>
+    /// <param name="range">Known once the first bytes have come.</param>
+    /// <returns>Rows loaded.</returns>
+    Task<long> LoadAsync(ICopySource rows, Func<ChunkRange> range, IProgress<CopyProgress>? progress, CancellationToken cancellationToken);
+
     /// <summary>A moment in what is applied: taken before a chunk's snapshot.</summary>
     WatchMark Watch();
 

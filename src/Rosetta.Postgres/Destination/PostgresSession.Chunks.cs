@@ -28,7 +28,7 @@ sealed partial class PostgresSession
             if (!isCopy && known is not { Streams: true, Copying: null })
                 throw new FaultException(NotStreaming(copy));
             var resumes = isCopy && !copy.Restart && known is { Copying: not null, Stop: null };
-            if (await new ChunkTarget(connection, _row, _claims, replicaRole).MakeAsync(copy, resumes, cancellationToken) is not { } target)
+            if (await new ChunkTarget(connection, _row, _claims, replicaRole).MakeAsync(copy, resumes, known?.Copying is not null, cancellationToken) is not { } target)
             {
                 await connection.DisposeAsync();
                 return null;

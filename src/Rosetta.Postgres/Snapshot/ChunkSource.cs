@@ -1,4 +1,3 @@
-using System.Globalization;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
@@ -52,11 +51,17 @@ public sealed class ChunkSource : IChunkSource
     {
         if ((await SourceCatalog.FindAsync(_connection, table, cancellationToken))?.Description is not { } description)
             return null;
-        var published = _publications.ColumnsOf(table);
-        var wanted = description.Columns
+        return TableOf(description, columns, _publications);
+    }
+
+    /// <summary>What is read of a table: the columns that are wanted and published.</summary>
+    public static ChunkTable TableOf(TableDescription table, IReadOnlyList<string>? columns, PublicationFacts publications)
+    {
+        var published = publications.ColumnsOf(table.Name);
+        var wanted = table.Columns
             .Where(c => c.Generated is null && (columns is null || columns.Contains(c.Name)) && (published is null || published.Contains(c.Name))).ToList();
         return new ChunkTable(
-            description, [.. wanted.Select(c => c.Name)], wanted.TrueForAll(c => c.HasBinaryForm) ? CopyFormat.Binary : CopyFormat.Text, _publications.RowFilterOf(table));
+            table, [.. wanted.Select(c => c.Name)], wanted.TrueForAll(c => c.HasBinaryForm) ? CopyFormat.Binary : CopyFormat.Text, publications.RowFilterOf(table.Name));
     }
 
     public Task<ReadChunk> ReadAsync(
@@ -64,7 +69,7 @@ public sealed class ChunkSource : IChunkSource
         InSnapshotAsync(
             table, watched, into, async () =>
             {
-                var range = new ChunkRange(after, await LastKeyAsync(table, after, rows, cancellationToken));
+                var range = new ChunkRange(after, await ChunkSql.LastKeyAsync(_connection, table, after, rows, cancellationToken));
                 return (range, ChunkSql.Range(table.Table, range));
             }, cancellationToken);
 
@@ -113,14 +118,6 @@ public sealed class ChunkSource : IChunkSource
     static bool HasShapeOf(ChunkTable now, ChunkTable table) =>
         now.Table.Oid == table.Table.Oid && now.Key.SequenceEqual(table.Key)
         && table.Columns.All(c => now.Table.Columns.FirstOrDefault(n => n.Name == c) is { } n && n.TypeSql == table.Table.Columns.First(t => t.Name == c).TypeSql);
-
-    async Task<IReadOnlyList<string>?> LastKeyAsync(ChunkTable table, IReadOnlyList<string>? after, int rows, CancellationToken cancellationToken)
-    {
-        var last = await _connection.QueryAsync(
-            $"SELECT {ChunkSql.KeyTexts(table.Table)} FROM {ChunkSql.From(table.Table)} WHERE {ChunkSql.Range(table.Table, new ChunkRange(after, null))}{ChunkSql.Filter(table)} ORDER BY {ChunkSql.KeyColumns(table.Table)} OFFSET {(rows - 1).ToString(CultureInfo.InvariantCulture)} LIMIT 1",
-            cancellationToken);
-        return last.Rows.Count == 0 ? null : [.. Enumerable.Range(0, table.Key.Count).Select(i => last.RequiredText(0, i))];
-    }
 
     public ValueTask DisposeAsync() => _connection.DisposeAsync();
 

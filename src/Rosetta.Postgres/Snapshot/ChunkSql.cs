@@ -1,5 +1,7 @@
+using System.Globalization;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Snapshot;
 
@@ -15,6 +17,16 @@ static class ChunkSql
         string.Join(", ", table.PrimaryKey.Select(k => prefix + SqlIdentifier.Quote(k)));
 
     public static string KeyTexts(TableDescription table) => string.Join(", ", table.PrimaryKey.Select(k => $"{SqlIdentifier.Quote(k)}::text"));
+
+    /// <summary>The key of the last of so many rows after a key; null when there are fewer.</summary>
+    public static async ValueTask<IReadOnlyList<string>?> LastKeyAsync(
+        PgConnection connection, ChunkTable table, IReadOnlyList<string>? after, int rows, CancellationToken cancellationToken)
+    {
+        var last = await connection.QueryAsync(
+            $"SELECT {KeyTexts(table.Table)} FROM {From(table.Table)} WHERE {Range(table.Table, new ChunkRange(after, null))}{Filter(table)} ORDER BY {KeyColumns(table.Table)} OFFSET {(rows - 1).ToString(CultureInfo.InvariantCulture)} LIMIT 1",
+            cancellationToken);
+        return last.Rows.Count == 0 ? null : [.. Enumerable.Range(0, table.Key.Count).Select(i => last.RequiredText(0, i))];
+    }
 
     /// <param name="prefix">Of the columns: an alias with a point, or nothing.</param>
     public static string Range(TableDescription table, ChunkRange range, string prefix = "")

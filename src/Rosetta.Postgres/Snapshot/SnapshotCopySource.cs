@@ -15,10 +15,14 @@ public sealed class SnapshotCopySource : ICopySource
     readonly PgConnection _connection;
     readonly TableDescription _table;
     readonly string? _rowFilter;
+    readonly Func<CancellationToken, ValueTask<string?>>? _condition;
 
+    /// <param name="condition">Found out with the lock held, before the rows are read: the rows to be read; null for all.</param>
     internal SnapshotCopySource(
-        PgConnection connection, TableDescription table, IReadOnlyList<string> columnNames, CopyFormat format, string? rowFilter)
+        PgConnection connection, TableDescription table, IReadOnlyList<string> columnNames, CopyFormat format, string? rowFilter,
+        Func<CancellationToken, ValueTask<string?>>? condition = null)
     {
+        _condition = condition;
         _connection = connection;
         _table = table;
         _rowFilter = rowFilter;
@@ -44,7 +48,8 @@ public sealed class SnapshotCopySource : ICopySource
         try
         {
             await LockAsync(cancellationToken);
-            await using var copy = await _connection.CopyOutAsync(CopySql(), cancellationToken);
+            var condition = _condition is null ? null : await _condition(cancellationToken);
+            await using var copy = await _connection.CopyOutAsync(CopySql(condition), cancellationToken);
             while (await copy.ReadAsync(cancellationToken: cancellationToken) is { } chunk)
             {
                 using (chunk)
@@ -89,14 +94,15 @@ public sealed class SnapshotCopySource : ICopySource
 
     TableRewrittenException Changed(Exception? cause) => new(_table.Name, cause);
 
-    string CopySql()
+    string CopySql(string? condition)
     {
         var name = _table.Name.ToSql();
         var columns = string.Join(", ", ColumnNames.Select(SqlIdentifier.Quote));
         var format = Format == CopyFormat.Binary ? " (FORMAT binary)" : "";
-        if (_rowFilter is null && !_table.IsPartitioned && ColumnNames.Count > 0)
+        if (_rowFilter is null && condition is null && !_table.IsPartitioned && ColumnNames.Count > 0)
             return $"COPY {name} ({columns}) TO STDOUT{format}";
-        var where = _rowFilter is null ? "" : $" WHERE {_rowFilter}";
+        string[] conditions = [.. new[] { _rowFilter, condition }.OfType<string>().Select(c => $"({c})")];
+        var where = conditions.Length == 0 ? "" : $" WHERE {string.Join(" AND ", conditions)}";
         return $"COPY (SELECT {columns} FROM {(_table.IsPartitioned ? "" : "ONLY ")}{name}{where}) TO STDOUT{format}";
     }
 }

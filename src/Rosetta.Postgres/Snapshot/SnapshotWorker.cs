@@ -1,3 +1,4 @@
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -29,6 +30,16 @@ public sealed class SnapshotWorker(PgConnection connection, Lsn since) : IAsyncD
         var format = wanted.All(c => c.HasBinaryForm) ? CopyFormat.Binary : CopyFormat.Text;
         return new SnapshotCopySource(connection, table, [.. wanted.Select(c => c.Name)], format, rowFilter);
     }
+
+    /// <summary>The rows of a table after a key, so many at most, in the key's order.</summary>
+    /// <param name="range">Told what the rows are, before the first of them.</param>
+    public SnapshotCopySource CopyRangeOut(ChunkTable table, IReadOnlyList<string>? after, int rows, Action<ChunkRange> range) => new(
+        connection, table.Table, table.Columns, table.Format, table.RowFilter, async cancellationToken =>
+        {
+            var found = new ChunkRange(after, await ChunkSql.LastKeyAsync(connection, table, after, rows, cancellationToken));
+            range(found);
+            return ChunkSql.Range(table.Table, found);
+        });
 
     public ValueTask DisposeAsync() => connection.DisposeAsync();
 }

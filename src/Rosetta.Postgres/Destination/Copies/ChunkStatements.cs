@@ -21,6 +21,13 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     public string PendPartial(PositionRow row, KeyWindow window) => StoredTables.PendSql(
         row, copy.Route.Source, $"SELECT DISTINCT {window.Text} AS key FROM pg_temp.rosetta_window w JOIN pg_temp.rosetta_chunk s ON {window.Meets(Staged)} WHERE w.is_partial");
 
+    /// <summary>Straight into the table.</summary>
+    public string CopyTable => $"COPY {target.Table.Name.ToSql()} ({Columns}) FROM STDIN{(copy.Table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}";
+
+    /// <summary>All staged rows, into a range that has none.</summary>
+    public string InsertStaged =>
+        $"INSERT INTO {target.Table.Name.ToSql()} ({Columns}) OVERRIDING SYSTEM VALUE SELECT {string.Join(", ", _columns.Select(Staged))} FROM pg_temp.rosetta_chunk s";
+
     public string LeaveAlone(KeyWindow window) => $"DELETE FROM pg_temp.rosetta_chunk s USING pg_temp.rosetta_window w WHERE {window.Meets(Staged)}";
 
     public string DeleteExtra(ChunkRange range, KeyWindow? window)
@@ -40,8 +47,7 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
 
     public string InsertMissing =>
         $"""
-        INSERT INTO {target.Table.Name.ToSql()} ({string.Join(", ", _columns.Select(SqlIdentifier.Quote))}) OVERRIDING SYSTEM VALUE
-        SELECT {string.Join(", ", _columns.Select(Staged))} FROM pg_temp.rosetta_chunk s WHERE NOT EXISTS (SELECT FROM {_table} t WHERE {SameKey})
+        {InsertStaged} WHERE NOT EXISTS (SELECT FROM {_table} t WHERE {SameKey})
         """;
 
     public string NoLongerPending(PositionRow row, IReadOnlyList<IReadOnlyList<string>> keys, KeyWindow? window)
@@ -50,6 +56,8 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
         var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Text} = p.key)";
         return $"DELETE FROM rosetta.pending_keys p WHERE {row.KeySql} AND {StoredTables.Named(copy.Route.Source)} AND p.key IN ({list}){untouched}";
     }
+
+    string Columns => string.Join(", ", _columns.Select(SqlIdentifier.Quote));
 
     string SameKey => string.Join(" AND ", _key.Select(k => $"{Own(k)} = {Staged(k)}"));
 

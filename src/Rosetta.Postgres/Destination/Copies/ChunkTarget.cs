@@ -10,8 +10,9 @@ namespace Rosetta.Postgres.Destination.Copies;
 sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims claims, bool replicaRole)
 {
     /// <param name="resumes">An earlier incarnation began; what it stored stays.</param>
+    /// <param name="isOurs">The rows that are there came by an earlier copy of ours, and changes have been applied to them since.</param>
     /// <returns>Null: such a table cannot be copied by chunks, only in one snapshot.</returns>
-    public async ValueTask<CopyTarget?> MakeAsync(ChunkedCopy copy, bool resumes, CancellationToken cancellationToken)
+    public async ValueTask<CopyTarget?> MakeAsync(ChunkedCopy copy, bool resumes, bool isOurs, CancellationToken cancellationToken)
     {
         var table = copy.Table.Table;
         var whole = new TableCopy(copy.Route, table, copy.Since, false, copy.Table.Format, null);
@@ -22,7 +23,7 @@ sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims c
         await connection.QueryAsync("BEGIN", cancellationToken);
         await claims.TakeAsync(connection, copy.Route, cancellationToken);
         var target = await CopyTarget.MakeAsync(
-            connection, whole, copy.Table.Columns, mayHaveRows: copy.Replace || resumes || copy.Purpose != ChunkPurpose.Copy, cancellationToken);
+            connection, whole, copy.Table.Columns, mayHaveRows: copy.Replace || isOurs || copy.Purpose != ChunkPurpose.Copy, cancellationToken);
         if (!Takes(table, target) || (copy.DeletesExtra && !SortsAlike(table)))
         {
             await connection.QueryAsync("ROLLBACK", cancellationToken);

@@ -43,6 +43,52 @@ sealed class TableChunks(
         return (await into.CompleteAsync(cancellationToken)).RowCount;
     }
 
+    public async Task<long> LoadAsync(ICopySource source, Func<ChunkRange> range, IProgress<CopyProgress>? copied, CancellationToken cancellationToken)
+    {
+        Failpoint.Hit(FailpointNames.CopyBegun);
+        var staged = target.Casts.Count > 0 && copy.Table.Format == CopyFormat.Binary;
+        await connection.QueryAsync(staged ? $"BEGIN; {_sql.MakeStage} ON COMMIT DROP" : "BEGIN", cancellationToken);
+        try
+        {
+            var bytes = 0L;
+            var into = await connection.CopyInAsync(staged ? _sql.CopyStage : _sql.CopyTable, cancellationToken);
+            await using (into)
+            {
+                await foreach (var piece in source.ReadAsync(cancellationToken))
+                {
+                    await into.WriteAsync(piece, cancellationToken);
+                    if (bytes == 0)
+                        Failpoint.Hit(FailpointNames.CopyHalf);
+                    bytes += piece.Length;
+                    copied?.Report(new CopyProgress(Rows + (source.Rows ?? 0), bytes));
+                }
+            }
+
+            var loaded = (await into.CompleteAsync(cancellationToken)).RowCount;
+            if (staged)
+                await connection.QueryAsync(_sql.InsertStaged, cancellationToken);
+            await connection.QueryAsync(StoredTables.LandedSql(row, copy.Route.Source, range().UpTo, loaded), cancellationToken);
+            Failpoint.Hit(FailpointNames.CopyBeforeCommit);
+            await row.CommitAsync(connection, cancellationToken);
+            Failpoint.Hit(FailpointNames.CopyAfterCommit);
+            Landed(range(), loaded);
+            return loaded;
+        }
+        catch
+        {
+            if (!connection.IsBroken && connection.TransactionStatus != PgTransactionStatus.Idle)
+                await connection.QueryAsync("ROLLBACK", CancellationToken.None);
+            throw;
+        }
+    }
+
+    void Landed(ChunkRange range, long loaded)
+    {
+        Rows += loaded;
+        _state = range.IsLast ? _state with { RangesAreFinished = true } : _state with { UpTo = range.UpTo };
+        stored((_state, Rows));
+    }
+
     public async Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken)
     {
         if (!streamed.AreShownBy(chunk.Snapshot, chunk.Watched.Transactions))
@@ -70,11 +116,7 @@ sealed class TableChunks(
                 await connection.QueryAsync(landed, cancellationToken);
             await CommitAsync(cancellationToken);
             if (chunk.Range.Keys is null)
-            {
-                Rows += chunk.Rows;
-                _state = chunk.Range.IsLast ? _state with { RangesAreFinished = true } : _state with { UpTo = chunk.Range.UpTo };
-                stored((_state, Rows));
-            }
+                Landed(chunk.Range, chunk.Rows);
 
             return new ChunkLanding(inserted, updated, deleted, null);
         }
