@@ -2,6 +2,7 @@ using System.CommandLine;
 using Rosetta.Bench.Latency;
 using Rosetta.Bench.Memory;
 using Rosetta.Bench.Reports;
+using Rosetta.Bench.Snapshot;
 using Rosetta.Bench.Throughput;
 
 namespace Rosetta.Bench;
@@ -12,7 +13,7 @@ static class BenchCommand
     const double QuickScale = 0.1;
     const int FullRounds = 3;
 
-    static readonly string[] Parts = ["throughput", "latency", "memory", "all"];
+    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "all"];
 
     public static RootCommand Create()
     {
@@ -61,6 +62,8 @@ static class BenchCommand
                 tables.Add(await LatencyBench.RunAsync(options, journal, cancellationToken));
             if (part is "memory" or "all")
                 tables.Add(await MemoryBench.RunAsync(options, journal, cancellationToken));
+            if (part is "snapshot" or "all")
+                tables.Add(await SnapshotBench.RunAsync(options, journal, cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

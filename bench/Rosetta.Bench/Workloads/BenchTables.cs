@@ -27,6 +27,9 @@ static class BenchTables
         CREATE TABLE ticks (id bigint PRIMARY KEY, note text);
         """;
 
+    /// <summary>A table of the 11 mixed columns.</summary>
+    public static string MixedSql(string name) => $"CREATE TABLE {name} ({MixedColumns})";
+
     /// <summary>Rows of the 11 mixed columns, about 120 bytes each.</summary>
     public static string MixedRows(string from, string to) =>
         "SELECT g, md5(g::text)::uuid, 'item ' || g, (g % 100000) / 7.0, (g % 1000)::integer, g / 3.0::double precision, g % 3 = 0, "

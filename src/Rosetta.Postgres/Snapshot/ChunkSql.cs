@@ -16,7 +16,8 @@ static class ChunkSql
     public static string KeyColumns(TableDescription table, string prefix = "") =>
         string.Join(", ", table.PrimaryKey.Select(k => prefix + SqlIdentifier.Quote(k)));
 
-    public static string KeyTexts(TableDescription table) => string.Join(", ", table.PrimaryKey.Select(k => $"{SqlIdentifier.Quote(k)}::text"));
+    // Under names of their own: ORDER BY prefers a name of the output to the table's column, and would sort text.
+    public static string KeyTexts(TableDescription table) => string.Join(", ", table.PrimaryKey.Select((k, i) => string.Create(CultureInfo.InvariantCulture, $"{SqlIdentifier.Quote(k)}::text AS rosetta_key_{i}")));
 
     /// <summary>The key of the last of so many rows after a key; null when there are fewer.</summary>
     public static async ValueTask<IReadOnlyList<string>?> LastKeyAsync(

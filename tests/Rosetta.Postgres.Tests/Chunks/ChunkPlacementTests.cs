@@ -74,6 +74,59 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
         Assert.True(counts.Hung > 0 && counts.Again > 0 && counts.Pending > 0 && counts.Deleted > 0, counts.ToString());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Should_load_ranges_and_go_on_with_chunks_after_the_last_of_them(bool otherType)
+    {
+        await using var replica = await destination.ReplicaAsync($"{Tables} INSERT INTO numbers SELECT i, i % 7, 'row ' || i FROM generate_series(1, 100) i", sourceServer: source.Server);
+        // A wider column: the rows go through a stage.
+        await replica.TargetAsync($"CREATE TABLE numbers (id int PRIMARY KEY, n {(otherType ? "bigint" : "int")}, big text)");
+        await replica.StartAsync("numbers", "words");
+        await replica.Session.ForgetTableAsync(new TableName("public", "numbers"), default);
+        await using var export = await SnapshotExport.CreateAsync(new SourceDatabase(replica.SourceEndpoint), $"export_{otherType}".ToLowerInvariant(), isTemporary: true);
+        await using var workers = await export.ImportAsync(1, default);
+        var worker = workers.Workers[0];
+        var table = ChunkSource.TableOf((await worker.DescribeAsync(new TableName("public", "numbers"), default))!, null, new PublicationFacts(false, []));
+        var copy = new ChunkedCopy(replica.Routes[table.Table.Name], table, false, true, export.Since);
+        await replica.SourceAsync("UPDATE numbers SET n = -1 WHERE id % 3 = 0; DELETE FROM numbers WHERE id % 10 = 1; INSERT INTO numbers VALUES (0, 0, 'new'), (200, 0, 'new'); UPDATE numbers SET id = id + 1000 WHERE id IN (5, 95)");
+        await using (var chunks = (await replica.Session.OpenChunksAsync(copy, default))!)
+        {
+            for (var i = 0; i < 2; i++)
+            {
+                ChunkRange? range = null;
+                Assert.Equal(30, await chunks.LoadAsync(worker.CopyRangeOut(table, chunks.FinishedUpTo, 30, found => range = found), () => range!, null, default));
+            }
+
+            Assert.Equal(["60"], chunks.FinishedUpTo!);
+            Assert.Equal(60, await replica.TargetScalarAsync<long>("SELECT count(*) FROM numbers"));
+        }
+
+        // The node died; the snapshot is gone.
+        await replica.ReopenAsync(replica.Opening.Epoch + 1);
+        Assert.Equal(["60"], replica.Session.Tables[table.Table.Name].Copying!.UpTo!);
+        await using (var chunks = (await replica.Session.OpenChunksAsync(copy with { Restart = false }, default))!)
+        await using (var reader = await ChunkSource.OpenAsync(replica.SourceEndpoint, new PublicationFacts(false, []), default))
+        {
+            while (!chunks.RangesAreFinished)
+            {
+                var chunk = await reader.ReadAsync(table, chunks.FinishedUpTo, 25, chunks.Watch(), chunks.StageAsync, default);
+                await replica.FollowAsync();
+                Assert.True((await chunks.LandAsync(chunk, default)).HasLanded);
+            }
+
+            Assert.True(await chunks.FinishAsync(default));
+        }
+
+        await replica.FollowAsync();
+        if (!otherType)
+            await replica.AssertEqualAsync("numbers");
+        await using var here = await ChunkTraffic.OpenAsync(replica.SourceConnection);
+        await using var there = await ChunkTraffic.OpenAsync(replica.TargetConnection);
+        const string rows = "SELECT t::text FROM numbers t ORDER BY 1";
+        Assert.Equal(await here.QueryAsync(rows), await there.QueryAsync(rows));
+    }
+
     sealed class TrialCounts
     {
         public int Chunks;

@@ -35,6 +35,9 @@ public sealed partial class PostgresServer : IAsyncDisposable
     /// <summary>Major version, e.g. 15.</summary>
     public int Version => _binaries.Version;
 
+    /// <summary>Path of one of its programs (psql, pg_dump, ...).</summary>
+    public string Program(string name) => _binaries.Program(name);
+
     /// <summary>Always 127.0.0.1.</summary>
 #pragma warning disable CA1822 // read like Port, of a server
     public string Host => "127.0.0.1";

@@ -51,8 +51,8 @@ sealed class TableChunks(
         try
         {
             var bytes = 0L;
-            var into = await connection.CopyInAsync(staged ? _sql.CopyStage : _sql.CopyTable, cancellationToken);
-            await using (into)
+            long loaded;
+            await using (var into = await connection.CopyInAsync(staged ? _sql.CopyStage : _sql.CopyTable, cancellationToken))
             {
                 await foreach (var piece in source.ReadAsync(cancellationToken))
                 {
@@ -62,9 +62,10 @@ sealed class TableChunks(
                     bytes += piece.Length;
                     copied?.Report(new CopyProgress(Rows + (source.Rows ?? 0), bytes));
                 }
+
+                loaded = (await into.CompleteAsync(cancellationToken)).RowCount;
             }
 
-            var loaded = (await into.CompleteAsync(cancellationToken)).RowCount;
             if (staged)
                 await connection.QueryAsync(_sql.InsertStaged, cancellationToken);
             await connection.QueryAsync(StoredTables.LandedSql(row, copy.Route.Source, range().UpTo, loaded), cancellationToken);
