@@ -18,7 +18,8 @@ public sealed record ChunkRange(IReadOnlyList<string>? After, IReadOnlyList<stri
 public sealed record ReadChunk(ChunkRange Range, TransactionSnapshot Snapshot, WatchMark Watched, Positions.Lsn High, long Rows, long Bytes);
 
 /// <summary>A moment in what a lane has applied.</summary>
-public readonly record struct WatchMark(long Keys, long Transactions);
+/// <param name="Stage">Where the chunk's rows are put until it lands.</param>
+public readonly record struct WatchMark(long Keys, long Transactions, int Stage);
 
 /// <summary>What became of a chunk at its place. Rows that were left alone because something newer had come are not counted.</summary>
 /// <param name="ReadAgain">Null when it landed; otherwise why nothing was done and it has to be read again.</param>

@@ -27,13 +27,13 @@ public interface IChunkSource : IAsyncDisposable
     Task<ChunkTable?> DescribeAsync(TableName table, IReadOnlyList<string>? columns, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Reads the rows after <paramref name="after"/> in one snapshot: so many at most, fewer when the table ends.
+    /// Reads the rows of a range in one snapshot; of one without an end so many at most, fewer when the table ends.
     /// </summary>
     /// <param name="watched">Taken before.</param>
     /// <param name="into">Takes the rows while they come.</param>
     /// <exception cref="TableRewrittenException">The table is no longer what <paramref name="table"/> says: describe it again.</exception>
     Task<ReadChunk> ReadAsync(
-        ChunkTable table, IReadOnlyList<string>? after, int rows, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken);
+        ChunkTable table, ChunkRange range, int rows, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken);
 
     /// <summary>Reads the rows of these keys, those there are.</summary>
     /// <inheritdoc cref="ReadAsync"/>
@@ -43,6 +43,6 @@ public interface IChunkSource : IAsyncDisposable
     /// <summary>How many rows there are to read.</summary>
     Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken);
 
-    /// <summary>Writes a message into the WAL that nobody reads, so that a stream that has nothing to say moves on.</summary>
+    /// <summary>Writes a message into the WAL that nobody reads, so that a stream that has nothing to say moves on. Also while a chunk is being read.</summary>
     Task NudgeAsync(CancellationToken cancellationToken);
 }

@@ -62,12 +62,16 @@ public interface ITableChunks : IAsyncDisposable
     /// <returns>Rows loaded.</returns>
     Task<long> LoadAsync(ICopySource rows, Func<ChunkRange> range, IProgress<CopyProgress>? progress, CancellationToken cancellationToken);
 
+    /// <summary>How many chunks may be under way at once: one is read while another lands.</summary>
+    const int Stages = 2;
+
     /// <summary>A moment in what is applied: taken before a chunk's snapshot.</summary>
-    WatchMark Watch();
+    /// <param name="stage">Below <see cref="Stages"/>; not that of a chunk that has still to land.</param>
+    WatchMark Watch(int stage);
 
     /// <summary>Takes a chunk's rows to the destination, beside the table.</summary>
     /// <returns>Their number.</returns>
-    Task<long> StageAsync(ICopySource rows, CancellationToken cancellationToken);
+    Task<long> StageAsync(int stage, ICopySource rows, CancellationToken cancellationToken);
 
     /// <summary>
     /// Brings the staged chunk into the table, in one transaction with what says that it is finished. Called between two groups of the lane, which has passed

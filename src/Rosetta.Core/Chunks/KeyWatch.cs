@@ -69,8 +69,17 @@ public sealed class KeyWatch(int capacity = KeyWatch.DefaultCapacity)
     {
         lock (_gate)
         {
-            if (mark >= _first + _entries.Count)
-                Clear();
+            var gone = (int)Math.Min(mark - _first, _entries.Count);
+            // What is left moves to the front; not before that is the smaller part.
+            if (gone * 2 < _entries.Count || gone <= 0)
+                return;
+            var from = gone < _entries.Count ? _entries[gone].Offset : _length;
+            _bytes.AsSpan(from, _length - from).CopyTo(_bytes);
+            _entries.RemoveRange(0, gone);
+            for (var i = 0; i < _entries.Count; i++)
+                _entries[i] = _entries[i] with { Offset = _entries[i].Offset - from };
+            _first += gone;
+            _length -= from;
         }
     }
 

@@ -41,7 +41,7 @@ sealed partial class PostgresSession
                 Store(source, new StoredTable(
                     new DestinationTable(source, copy.Route.Target, copy.Since, null, 0) { Copying = new CopyingState(null, false, copy.Replace) }, [.. copy.Table.Columns], copy.Table.Table.Oid));
             return new TableChunks(
-                connection, _row, copy, target, watch, Streamed,
+                connection, OpenAnotherAsync, _row, copy, target, known?.Copying is not null, watch, Streamed,
                 finished ?? (resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0)),
                 () => _book.FindSource(source), state => Copied(source, copy, state), () => SetWatch(source, null));
         }
@@ -49,6 +49,21 @@ sealed partial class PostgresSession
         {
             await connection.DisposeAsync();
             throw TableCopier.Translate(e, new TableCopy(copy.Route, copy.Table.Table, copy.Since, copy.Replace, copy.Table.Format, null), _opening.PipelineId, null);
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
+    }
+
+    async Task<PgConnection> OpenAnotherAsync(CancellationToken cancellationToken)
+    {
+        var connection = await PgConnection.OpenAsync(_endpoint, cancellationToken: cancellationToken);
+        try
+        {
+            await SessionSettings.ApplyAsync(connection, cancellationToken);
+            return connection;
         }
         catch
         {

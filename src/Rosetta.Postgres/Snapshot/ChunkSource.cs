@@ -30,6 +30,7 @@ public sealed class ChunkSource : IChunkSource
 
     readonly PgConnection _connection;
     readonly PublicationFacts _publications;
+    PgConnection? _nudging;
 
     ChunkSource(PgConnection connection, PublicationFacts publications)
     {
@@ -65,12 +66,12 @@ public sealed class ChunkSource : IChunkSource
     }
 
     public Task<ReadChunk> ReadAsync(
-        ChunkTable table, IReadOnlyList<string>? after, int rows, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
+        ChunkTable table, ChunkRange range, int rows, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
         InSnapshotAsync(
             table, watched, into, async () =>
             {
-                var range = new ChunkRange(after, await ChunkSql.LastKeyAsync(_connection, table, after, rows, cancellationToken));
-                return (range, ChunkSql.Range(table.Table, range));
+                var found = range.UpTo is not null ? range : range with { UpTo = await ChunkSql.LastKeyAsync(_connection, table, range.After, rows, cancellationToken) };
+                return (found, ChunkSql.Range(table.Table, found));
             }, cancellationToken);
 
     public Task<ReadChunk> ReadKeysAsync(
@@ -82,8 +83,12 @@ public sealed class ChunkSource : IChunkSource
         (await _connection.QueryAsync($"SELECT count(*) FROM {ChunkSql.From(table.Table)} WHERE true{ChunkSql.Filter(table)}", cancellationToken)).Int64(0, 0);
 
     // Transactional: its commit is flushed, so that also what came before by asynchronous commits is streamed.
-    public async Task NudgeAsync(CancellationToken cancellationToken) =>
-        await _connection.QueryAsync("SELECT pg_logical_emit_message(true, 'rosetta', '')", cancellationToken);
+    public async Task NudgeAsync(CancellationToken cancellationToken)
+    {
+        if (_nudging is null or { IsBroken: true })
+            _nudging = await SnapshotSession.OpenAsync(_connection.Endpoint, cancellationToken);
+        await _nudging.QueryAsync("SELECT pg_logical_emit_message(true, 'rosetta', '')", cancellationToken);
+    }
 
     async Task<ReadChunk> InSnapshotAsync(
         ChunkTable table, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, Func<Task<(ChunkRange Range, string Where)>> where, CancellationToken cancellationToken)
@@ -119,7 +124,12 @@ public sealed class ChunkSource : IChunkSource
         now.Table.Oid == table.Table.Oid && now.Key.SequenceEqual(table.Key)
         && table.Columns.All(c => now.Table.Columns.FirstOrDefault(n => n.Name == c) is { } n && n.TypeSql == table.Table.Columns.First(t => t.Name == c).TypeSql);
 
-    public ValueTask DisposeAsync() => _connection.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        if (_nudging is not null)
+            await _nudging.DisposeAsync();
+        await _connection.DisposeAsync();
+    }
 
     sealed class Rows(PgConnection connection, ChunkTable table, string condition) : ICopySource
     {

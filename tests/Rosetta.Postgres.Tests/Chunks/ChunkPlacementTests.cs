@@ -110,7 +110,8 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
         {
             while (!chunks.RangesAreFinished)
             {
-                var chunk = await reader.ReadAsync(table, chunks.FinishedUpTo, 25, chunks.Watch(), chunks.StageAsync, default);
+                var chunk = await reader.ReadAsync(
+                    table, new ChunkRange(chunks.FinishedUpTo, null), 25, chunks.Watch(1), (staged, token) => chunks.StageAsync(1, staged, token), default);
                 await replica.FollowAsync();
                 Assert.True((await chunks.LandAsync(chunk, default)).HasLanded);
             }
@@ -178,8 +179,19 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
             await using var chunks = (await replica.Session.OpenChunksAsync(copy, default))!;
             Assert.NotNull(chunks);
             var watch = Stopwatch.StartNew();
+            // As a lane does it: the next range may be read before this one lands.
+            ReadChunk? ahead = null;
             while (!chunks.RangesAreFinished)
-                await PlaceAsync(chunks, mark => reader.ReadAsync(table, chunks.FinishedUpTo, random.Next(10, 60), mark, chunks.StageAsync, default), watch);
+            {
+                var chunk = ahead ?? await ReadAsync(chunks, mark => ReadRangeAsync(mark, new ChunkRange(chunks.FinishedUpTo, null)), 0);
+                ahead = chunk.Range.IsLast || random.Next(2) == 0 ? null : await ReadAsync(chunks, mark => ReadRangeAsync(mark, new ChunkRange(chunk.Range.UpTo, null)), 1 - chunk.Watched.Stage);
+                while (!await LandAsync(chunks, chunk, watch))
+                    chunk = await ReadAsync(chunks, mark => ReadRangeAsync(mark, new ChunkRange(chunk.Range.After, chunk.Range.UpTo)), chunk.Watched.Stage);
+
+                Task<ReadChunk> ReadRangeAsync(WatchMark mark, ChunkRange range) =>
+                    reader.ReadAsync(table, range, random.Next(10, 60), mark, (rows, token) => chunks.StageAsync(mark.Stage, rows, token), default);
+            }
+
             while (true)
             {
                 var keys = await chunks.PendingAsync(random.Next(1, 20), default);
@@ -191,17 +203,24 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
                 }
 
                 counts.Pending += keys.Count;
-                await PlaceAsync(chunks, mark => reader.ReadKeysAsync(table, keys, mark, chunks.StageAsync, default), watch);
+                var chunk = await ReadAsync(
+                    chunks, mark => reader.ReadKeysAsync(table, keys, mark, (rows, token) => chunks.StageAsync(mark.Stage, rows, token), default), random.Next(2));
+                await LandAsync(chunks, chunk, watch);
             }
         }
 
-        async Task PlaceAsync(ITableChunks chunks, Func<WatchMark, Task<ReadChunk>> read, Stopwatch watch)
+        async Task<ReadChunk> ReadAsync(ITableChunks chunks, Func<WatchMark, Task<ReadChunk>> read, int stage)
         {
             await DisturbAsync();
-            var mark = chunks.Watch();
+            var mark = chunks.Watch(stage);
             await DisturbAsync();
             var chunk = await read(mark);
             await DisturbAsync();
+            return chunk;
+        }
+
+        async Task<bool> LandAsync(ITableChunks chunks, ReadChunk chunk, Stopwatch watch)
+        {
             while (replica.Session.Position < chunk.High)
             {
                 await reader.NudgeAsync(default);
@@ -215,13 +234,14 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
                 // Whoever hangs for ever would keep the chunk away for ever.
                 if (watch.Elapsed > TimeSpan.FromSeconds(5) || random.Next(4) == 0)
                     await traffic.EndAsync();
-                return;
+                return false;
             }
 
             counts.Chunks++;
             counts.Inserted += landing.Inserted;
             counts.Updated += landing.Updated;
             counts.Deleted += landing.Deleted;
+            return true;
         }
 
         async Task DisturbAsync()

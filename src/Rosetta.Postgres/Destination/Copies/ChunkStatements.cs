@@ -47,7 +47,7 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
 
     public string InsertMissing =>
         $"""
-        {InsertStaged} WHERE NOT EXISTS (SELECT FROM {_table} t WHERE {SameKey})
+        {InsertStaged} WHERE true ON CONFLICT ({string.Join(", ", _key.Select(SqlIdentifier.Quote))}) DO NOTHING
         """;
 
     public string NoLongerPending(PositionRow row, IReadOnlyList<IReadOnlyList<string>> keys, KeyWindow? window)

@@ -3,7 +3,6 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Failpoints;
 using Rosetta.Postgres.Destination.Fencing;
 using Rosetta.Postgres.Destination.Plans;
-using Rosetta.Postgres.Destination.Statements;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination.Copies;
@@ -12,14 +11,17 @@ namespace Rosetta.Postgres.Destination.Copies;
 /// One table's chunks at the destination. A chunk's bytes go into a temporary table beside the target while they are read; in its place in the lane a few
 /// statements bring them over, leaving alone what the lane has changed since, in one transaction with what is stored about the copy.
 /// </summary>
+/// <param name="connection">For what is said about the copy as a whole, and the first of the stages.</param>
+/// <param name="open">Opens another connection, for the other stages.</param>
+/// <param name="isOurs">Rows that are there may be of an earlier shape.</param>
 sealed class TableChunks(
-    PgConnection connection, PositionRow row, ChunkedCopy copy, CopyTarget target, KeyWatch watch, StreamedTransactions streamed, (CopyingState State, long Rows) progress,
-    Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action close) : ITableChunks
+    PgConnection connection, Func<CancellationToken, Task<PgConnection>> open, PositionRow row, ChunkedCopy copy, CopyTarget target, bool isOurs, KeyWatch watch,
+    StreamedTransactions streamed, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action close) : ITableChunks
 {
     readonly ChunkStatements _sql = new(copy, target);
-    TablePlan? _windowOf;
+    readonly ChunkStage?[] _stages = new ChunkStage?[ITableChunks.Stages];
+    readonly long[] _watchedFrom = [.. Enumerable.Repeat(long.MaxValue, ITableChunks.Stages)];
     CopyingState _state = progress.State;
-    bool _isStaged;
 
     public IReadOnlyList<string>? FinishedUpTo => _state.UpTo;
 
@@ -27,20 +29,18 @@ sealed class TableChunks(
 
     public long Rows { get; private set; } = progress.Rows;
 
-    public WatchMark Watch()
+    public WatchMark Watch(int stage)
     {
-        watch.Forget(watch.Mark);
-        return new WatchMark(watch.Mark, streamed.Count);
+        var mark = new WatchMark(watch.Mark, streamed.Count, stage);
+        _watchedFrom[stage] = mark.Keys;
+        watch.Forget(_watchedFrom.Min());
+        return mark;
     }
 
-    public async Task<long> StageAsync(ICopySource source, CancellationToken cancellationToken)
+    public async Task<long> StageAsync(int stage, ICopySource source, CancellationToken cancellationToken)
     {
-        await connection.QueryAsync(_isStaged ? "TRUNCATE pg_temp.rosetta_chunk" : _sql.MakeStage, cancellationToken);
-        _isStaged = true;
-        await using var into = await connection.CopyInAsync(_sql.CopyStage, cancellationToken);
-        await foreach (var piece in source.ReadAsync(cancellationToken))
-            await into.WriteAsync(piece, cancellationToken);
-        return (await into.CompleteAsync(cancellationToken)).RowCount;
+        var into = _stages[stage] ??= new ChunkStage(stage == 0 ? connection : await open(cancellationToken), _sql, target);
+        return await into.FillAsync(source, cancellationToken);
     }
 
     public async Task<long> LoadAsync(ICopySource source, Func<ChunkRange> range, IProgress<CopyProgress>? copied, CancellationToken cancellationToken)
@@ -99,23 +99,27 @@ sealed class TableChunks(
             return Again("the table was truncated or changed meanwhile");
 
         Failpoint.Hit(FailpointNames.ChunkStaged);
+        var stage = _stages[chunk.Watched.Stage]!;
+        var connection = stage.Connection;
         await connection.QueryAsync("BEGIN", cancellationToken);
         try
         {
-            var window = keys.Count > 0 ? await FillWindowAsync(keys, cancellationToken) : null;
+            var window = keys.Count > 0 ? await stage.FillWindowAsync(PlanOfKeys(), keys, cancellationToken) : null;
             if (window is not null)
                 await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", cancellationToken);
             var deleted = copy.DeletesExtra && chunk.Range.Keys is null
                 ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(chunk.Range, window)}", cancellationToken)).RowCount
                 : 0;
             await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
-            var updated = (await connection.QueryAsync(_sql.UpdateDiffering, cancellationToken)).RowCount;
+            // Of a copy that began with an empty table every row that is there is the stream's own, so the newest.
+            var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering, cancellationToken)).RowCount;
             var inserted = (await connection.QueryAsync(_sql.InsertMissing, cancellationToken)).RowCount;
             if (chunk.Range.Keys is { } read)
                 await connection.QueryAsync(_sql.NoLongerPending(row, read, window), cancellationToken);
             else if (LandedSql(chunk) is { } landed)
                 await connection.QueryAsync(landed, cancellationToken);
-            await CommitAsync(cancellationToken);
+            await CommitAsync(connection, cancellationToken);
+            _watchedFrom[chunk.Watched.Stage] = long.MaxValue;
             if (chunk.Range.Keys is null)
                 Landed(chunk.Range, chunk.Rows);
 
@@ -123,8 +127,7 @@ sealed class TableChunks(
         }
         catch
         {
-            if (!connection.IsBroken && connection.TransactionStatus != PgTransactionStatus.Idle)
-                await connection.QueryAsync("ROLLBACK", CancellationToken.None);
+            await stage.RollbackAsync();
             throw;
         }
     }
@@ -136,7 +139,7 @@ sealed class TableChunks(
         _ => null,
     };
 
-    async ValueTask CommitAsync(CancellationToken cancellationToken)
+    async ValueTask CommitAsync(PgConnection connection, CancellationToken cancellationToken)
     {
         if (copy.Purpose == ChunkPurpose.Compare)
         {
@@ -174,28 +177,13 @@ sealed class TableChunks(
 
     static ChunkLanding Again(string reason) => new(0, 0, 0, reason);
 
-    /// <summary>The keys that the lane has changed, in a temporary table of the types that the stream sends.</summary>
-    async ValueTask<KeyWindow> FillWindowAsync(List<byte[]> keys, CancellationToken cancellationToken)
-    {
-        var current = plan() ?? throw new InvalidOperationException($"Keys of {copy.Route.Source} were changed without a plan for it.");
-        var window = new KeyWindow(current, target);
-        if (!ReferenceEquals(_windowOf, current))
-            await connection.QueryAsync($"DROP TABLE IF EXISTS pg_temp.rosetta_window; {window.MakeSql}", cancellationToken);
-        _windowOf = current;
-        using var pipeline = connection.CreatePipeline();
-        var into = pipeline.BeginCopyIn(KeyWindow.CopySql, out _);
-        CopyRows.WriteHeader(into);
-        foreach (var key in keys)
-            CopyRows.WriteKey(into, key, current.Key.Length + 1);
-        CopyRows.WriteTrailer(into);
-        into.Complete();
-        (await pipeline.RunAsync(cancellationToken)).ThrowIfFailed();
-        return window;
-    }
+    TablePlan PlanOfKeys() => plan() ?? throw new InvalidOperationException($"Keys of {copy.Route.Source} were changed without a plan for it.");
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         close();
-        return connection.DisposeAsync();
+        foreach (var stage in _stages.Skip(1).OfType<ChunkStage>())
+            await stage.DisposeAsync();
+        await connection.DisposeAsync();
     }
 }
