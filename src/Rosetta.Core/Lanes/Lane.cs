@@ -16,6 +16,7 @@ public sealed class Lane
     long _behindSince;
     volatile LaneState _state = LaneState.Detached;
     volatile bool _failing;
+    volatile bool _awaitsMore;
     TimeSpan _heldOthers;
     long _heldOthersAt;
 
@@ -58,6 +59,15 @@ public sealed class Lane
     {
         get => _failing;
         set => _failing = value;
+    }
+
+    /// <summary>
+    /// The pump has read its log to the end and waits for more: also inside a transaction of which it has a piece, when the lane is behind all the same.
+    /// </summary>
+    public bool AwaitsMore
+    {
+        get => _awaitsMore;
+        set => _awaitsMore = value;
     }
 
     /// <summary>The log of an attached lane, or the one it will read once it has caught up with it.</summary>

@@ -120,7 +120,7 @@ public sealed partial class LaneHub
             return true;
         foreach (var lane in _lanes.Values)
         {
-            if (lane.State == LaneState.Attached && lane.Behind == TimeSpan.Zero && !full.Exists(f => f.Lane == lane))
+            if (lane.State == LaneState.Attached && (lane.Behind == TimeSpan.Zero || lane is { AwaitsMore: true, Log.UnreadBytes: 0 }) && !full.Exists(f => f.Lane == lane))
                 return true;
         }
 

@@ -138,7 +138,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                 return true;
             if (_group.Count == 0 && !open)
             {
-                switch (await gate.IdleAsync(log.WaitToReadAsync, lane.Passed, idle).ConfigureAwait(false))
+                switch (await gate.IdleAsync(token => WaitAsync(log, token), lane.Passed, idle).ConfigureAwait(false))
                 {
                     case null:
                         return true;
@@ -150,8 +150,21 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
             }
 
             // A piece of a transaction whose rest is on its way: a group is worth waiting for its end.
-            if (!await log.WaitToReadAsync(_group.Count > 0 ? cancellationToken : idle).ConfigureAwait(false))
+            if (!await WaitAsync(log, _group.Count > 0 ? cancellationToken : idle).ConfigureAwait(false))
                 return DropTail();
+        }
+    }
+
+    async ValueTask<bool> WaitAsync(LaneLog log, CancellationToken cancellationToken)
+    {
+        lane.AwaitsMore = true;
+        try
+        {
+            return await log.WaitToReadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            lane.AwaitsMore = false;
         }
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Lanes;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
@@ -196,6 +197,34 @@ public sealed class LaneHubTests : IDisposable
         Assert.Null(slow.Log);
         Assert.True(log.IsClosed);
         Assert.Equal(_stream.End, (await joining).Boundary);
+    }
+
+    [Fact]
+    public async Task Should_detach_a_full_lane_after_its_grace_when_another_waits_for_the_rest_of_a_transaction()
+    {
+        var (frozen, _) = await AttachedAsync(1);
+        var (inside, insideLog) = await AttachedAsync(2);
+        using var enough = new CancellationTokenSource();
+        var pump = new LanePump(inside, new MemoryDestination().Open(), new GroupBounds(1, 1), static (_, _, _) => { }, new LandingGate())
+            .RunAsync(insideLog, null, default, enough.Token);
+        await DeliverAsync(_stream.First());
+        var delivering = Task.CompletedTask;
+        for (var pieces = 0; delivering.IsCompleted; pieces++)
+        {
+            Assert.InRange(pieces, 0, 100);
+            await Wait.UntilAsync(() => inside.AwaitsMore && insideLog.UnreadBytes == 0, "the pump to have read its log");
+            delivering = _hub.ConsumeAsync(_stream.More(), default).AsTask();
+        }
+
+        // It has applied a piece and is behind, and what it waits for comes only when nobody waits for the frozen one any more.
+        await Wait.UntilAsync(() => inside.AwaitsMore && insideLog.UnreadBytes == 0, "the pump to have read its log");
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.NotEqual(TimeSpan.Zero, inside.Behind);
+        await AdvanceUntilAsync(delivering);
+        Assert.Equal((LaneState.Detached, null), (frozen.State, frozen.Log));
+        Assert.Equal(LaneState.Attached, inside.State);
+        await enough.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pump);
     }
 
     [Fact]
