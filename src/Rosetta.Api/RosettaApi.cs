@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Rosetta.Api.Access;
+using Rosetta.Api.Backfills;
 using Rosetta.Api.Cluster;
 using Rosetta.Api.Configuration;
 using Rosetta.Api.Destinations;
@@ -68,6 +69,7 @@ public static class RosettaApi
         services.AddSingleton<IValidator<AttachDestination>, AttachDestinationValidator>();
         services.AddSingleton<IValidator<ReplaceTableSyncs>, ReplaceTableSyncsValidator>();
         services.AddSingleton<IValidator<PreviewTransform>, PreviewTransformValidator>();
+        services.AddSingleton<IValidator<StartBackfill>, StartBackfillValidator>();
         services.AddSingleton<IValidator<CreatePreset>, CreatePresetValidator>();
         services.AddSingleton<IValidator<ChangePreset>, ChangePresetValidator>();
     }
@@ -88,6 +90,7 @@ public static class RosettaApi
         api.MapDestinations();
         api.MapPipelines();
         api.MapPipelineDestinations();
+        api.MapBackfills();
         api.MapPresets();
         api.MapConfig();
         api.MapMonitoring();

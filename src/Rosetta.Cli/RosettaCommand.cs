@@ -14,6 +14,7 @@ public static class RosettaCommand
             StatusCommand.Create(),
             PipelineCommands.Create(),
             TableCommands.Create(),
+            BackfillCommands.Create(),
             SourceCommands.Create(),
             DestinationCommands.Create(),
             PresetCommands.Create(),

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Hosting;
 using OpenTelemetry.Metrics;
+using Rosetta.Actors.Backfills;
 using Rosetta.Actors.Cluster;
 using Rosetta.Actors.Cluster.Membership;
 using Rosetta.Actors.Cluster.Views;
@@ -37,7 +38,8 @@ public static class NodeHost
                 loggers.ClearLoggers();
                 loggers.AddLoggerFactory();
             })
-            .AddRosettaCluster(settings.Cluster, ClusterDataSource.Create(provider.GetRequiredService<ConfigDatabase>().ConnectionString), PipelineWireMessages.All));
+            .AddRosettaCluster(settings.Cluster, ClusterDataSource.Create(provider.GetRequiredService<ConfigDatabase>().ConnectionString), PipelineWireMessages.All)
+            .AddJobJournal(provider.GetRequiredService<ConfigDatabase>().ConnectionString));
         builder.Services.AddSingleton<IClusterView>(provider => new ClusterView(provider.GetRequiredService<ActorSystem>()));
         builder.Services.AddSingleton(provider => new ClusterHealth(provider.GetRequiredService<ActorSystem>()));
         builder.Services.AddHostedService<NodeStartup>();

@@ -1,6 +1,7 @@
 using Dapper;
 using Rosetta.Store.Configuration;
 using Rosetta.Store.Destinations;
+using Rosetta.Store.Jobs;
 using Rosetta.Store.Monitoring;
 using Rosetta.Store.Pipelines;
 using Rosetta.Store.Presets;
@@ -28,6 +29,7 @@ public sealed class ConfigStore
         Reports = new PipelineReportRepository(database);
         Status = new PipelineStatusRepository(database);
         Requests = new PipelineRequestRepository(database);
+        Backfills = new BackfillJobRepository(database);
         WalMetrics = new WalMetricRepository(database);
         SchemaHistory = new SchemaHistoryRepository(database);
         Notifications = new NotificationRepository(database);
@@ -57,6 +59,8 @@ public sealed class ConfigStore
     public PipelineStatusRepository Status { get; }
 
     public PipelineRequestRepository Requests { get; }
+
+    public BackfillJobRepository Backfills { get; }
 
     public WalMetricRepository WalMetrics { get; }
 

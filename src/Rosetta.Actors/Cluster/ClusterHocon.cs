@@ -5,7 +5,7 @@ public static class ClusterHocon
 {
     /// <summary>The files, in folder <c>hocon</c>.</summary>
     public static IReadOnlyList<string> Files { get; } =
-        ["remote.conf", "cluster.conf", "sharding.conf", "shutdown.conf", "serialization.conf", "logging.conf"];
+        ["remote.conf", "cluster.conf", "sharding.conf", "shutdown.conf", "serialization.conf", "persistence.conf", "logging.conf"];
 
     /// <summary>Folder of the files as installed.</summary>
     public static string Directory { get; } = Path.Combine(AppContext.BaseDirectory, "hocon");

@@ -14,16 +14,18 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
     {
         try
         {
-            await WorkAsync(cancellationToken).ConfigureAwait(false);
-            Report(_last with { State = job.Enough.IsCancellationRequested ? ChunkJobState.Cancelled : ChunkJobState.Completed });
+            var isWhole = !job.Enough.IsCancellationRequested && await WorkAsync(cancellationToken).ConfigureAwait(false);
+            Report(_last with { State = isWhole ? ChunkJobState.Completed : ChunkJobState.Cancelled });
         }
         catch (Exception e) when (e is TableRewrittenException || ErrorPolicy.Classify(e) is ErrorClass.Table or ErrorClass.Data)
         {
-            Report(_last with { State = ChunkJobState.Failed, Error = ErrorPolicy.ToFault(e).Reason });
+            var fault = ErrorPolicy.ToFault(e);
+            Report(_last with { State = ChunkJobState.Failed, Error = fault.Remedy is { } remedy ? $"{fault.Reason} {remedy}" : fault.Reason });
         }
     }
 
-    async Task WorkAsync(CancellationToken cancellationToken)
+    /// <summary>False: it was called off before the end.</summary>
+    async Task<bool> WorkAsync(CancellationToken cancellationToken)
     {
         var plan = context.Plans[context.DestinationId]?.Tables.FirstOrDefault(t => t.Source == job.Table);
         if (plan?.Route is not { } route)
@@ -42,14 +44,28 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
             ?? throw Unfit(
                 $"Table {job.Table} has no primary key that both sides put in the same order, or foreign keys or triggers act at the destination: it cannot be taken in chunks.",
                 "Resync the table instead.");
-        Report(_last with { Rows = chunks.Rows, Total = await source.CountAsync(table, cancellationToken).ConfigureAwait(false) });
+        Report(_last with { Rows = chunks.Rows, Total = await CountAsync(table, cancellationToken).ConfigureAwait(false) });
         await new ChunkRun(source, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time).RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
+        return chunks.RangesAreFinished;
 
         void Landed(ReadChunk chunk, ChunkLanding landing) => Report(_last with
         {
             Rows = chunks.Rows, Inserted = _last.Inserted + landing.Inserted, Updated = _last.Updated + landing.Updated, Deleted = _last.Deleted + landing.Deleted,
             AsOf = context.Lane.Passed,
         });
+    }
+
+    async Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await source.CountAsync(table, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (job.Condition is not null && ErrorPolicy.Classify(e) == ErrorClass.Operator)
+        {
+            // The source does not know how to do what the condition asks for (0A000): the job's fault, not the source's.
+            throw new FaultException(new Fault(ErrorClass.Data, ErrorPolicy.ToFault(e).Reason, null) { ForLog = e.Message }, e);
+        }
     }
 
     static FaultException Unfit(string reason, string remedy) => new(new Fault(ErrorClass.Table, reason, remedy));

@@ -24,7 +24,7 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
     public sealed record Fenced(long DestinationId) : INoSerializationVerificationNeeded;
 
     /// <summary>
-    /// Have a job done; it is told of again to each new program of this lane until it has ended.
+    /// Have a job done; it is told of again to each new program of this lane until it has ended. A second one of the same name waits until the first has ended.
     /// </summary>
     public sealed record Do(ChunkJob Job) : INoSerializationVerificationNeeded;
 
@@ -47,6 +47,7 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
     readonly RetryDelay _delay = new(TimeSpan.FromSeconds(10));
     CancellationTokenSource _cut = new();
     readonly Dictionary<string, ChunkJob> _jobs = [];
+    readonly Dictionary<string, Do> _next = [];
     LaneProgram? _program;
     long _startedAt;
     int _generation;
@@ -61,7 +62,7 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
         Receive<Replan>(_ => _program?.Replan());
         Receive<Stop>(OnStop);
         Receive<Do>(OnDo);
-        Receive<JobEnded>(ended => _jobs.Remove(ended.Id));
+        Receive<JobEnded>(OnJobEnded);
         Receive<Removed>(removed =>
         {
             if (removed.Error is not null)
@@ -115,6 +116,15 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
         };
         if (_jobs.TryAdd(job.Id, job))
             _program?.Do(job);
+        else
+            _next[job.Id] = order;
+    }
+
+    void OnJobEnded(JobEnded ended)
+    {
+        _jobs.Remove(ended.Id);
+        if (_next.Remove(ended.Id, out var next))
+            OnDo(next);
     }
 
     void OnEnded(Ended ended)

@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Event;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Tables;
+using Rosetta.Store.Jobs;
 using Rosetta.Store.Pipelines;
 using Rosetta.Store.Requests;
 
@@ -55,6 +56,13 @@ public sealed partial class PipelineActor
     sealed record Retry : Own
     {
         public static readonly Retry Instance = new();
+    }
+
+    sealed record JobsFound(int Generation, ImmutableArray<BackfillJob>? Backfills) : Own;
+
+    sealed record JobTick : Own
+    {
+        public static readonly JobTick Instance = new();
     }
 
     sealed record ReportTick : Own

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Event;
+using Rosetta.Actors.Backfills;
 using Rosetta.Actors.Destinations;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Destinations;
@@ -42,7 +43,11 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         Receive<PipelineCommands.EnsureRunning>(OnEnsureRunning);
         Receive<PipelineCommands.EnsureStopped>(_ => StopThen(After.Passivate));
         Receive<PipelineCommands.HandOff>(_ => StopThen(After.Stop));
-        Receive<PipelineCommands.LookForRequests>(_ => LookForRequests());
+        Receive<PipelineCommands.LookForRequests>(_ =>
+        {
+            LookForRequests();
+            LookForJobs();
+        });
         Receive<Loaded>(OnLoaded);
         Receive<LoadFailed>(OnLoadFailed);
         Receive<Retry>(_ => Load());
@@ -52,6 +57,9 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         Receive<TableOrderDone>(OnTableOrderDone);
         Receive<PlansChanged>(OnPlansChanged);
         Receive<Refreshed>(OnRefreshed);
+        Receive<JobTick>(_ => LookForJobs());
+        Receive<JobsFound>(OnJobsFound);
+        Receive<JobMessages.WhichLanes>(_ => Sender.Tell(Lanes()));
         Receive<ReportTick>(_ => Report());
         Receive<Reported>(OnReported);
         Receive<DestinationActor.Fenced>(_ => OnFenced());
@@ -134,6 +142,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         OnRequests(new RequestsFound(_generation, loaded.Requests));
         AttachMissing();
         Timers.StartPeriodicTimer("report", ReportTick.Instance, TimeSpan.FromMilliseconds(50), ReportInterval);
+        Timers.StartPeriodicTimer("jobs", JobTick.Instance, TimeSpan.Zero, JobInterval);
     }
 
     void Attach(PipelineDestination attached)
@@ -229,6 +238,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             if (!_destinations.ContainsKey(wanted.Destination.Id) && !_leaving.ContainsKey(wanted.Destination.Id))
                 Attach(wanted);
         }
+
+        TellLanes();
     }
 
     void Detach(long id, Attached attached, bool remove)
@@ -261,6 +272,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         _phase = Phase.Stopping;
         _log.Info("Pipeline {Pipeline} [{Name}] stops: its lanes are drained", _id, _run.Definition.Name);
         Report();
+        StopJobs();
         Failpoint.Hit(FailpointNames.StopDraining);
         _replication!.Tell(ReplicationActor.StopReading.Instance);
         foreach (var attached in _destinations.Values)
@@ -270,6 +282,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
 
     void OnTerminated(Terminated terminated)
     {
+        if (IsJob(terminated.ActorRef))
+            return;
         foreach (var (id, attached) in _destinations)
         {
             if (attached.Actor.Equals(terminated.ActorRef))
@@ -317,6 +331,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         _replication = null;
         run.Dispose();
         SendReport(_account.Stopped(run), run.Epoch);
+        if (_after != After.Load)
+            SuspendJobs(run.Epoch);
         Rest();
     }
 

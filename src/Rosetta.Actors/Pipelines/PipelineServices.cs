@@ -1,6 +1,7 @@
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
 using Rosetta.Store.Destinations;
+using Rosetta.Store.Jobs;
 using Rosetta.Store.Monitoring;
 using Rosetta.Store.Pipelines;
 using Rosetta.Store.Requests;
@@ -19,6 +20,7 @@ public sealed record PipelineServices(
     SlotRecordRepository SlotRecords,
     PipelineReportRepository Reports,
     PipelineRequestRepository Requests,
+    BackfillJobRepository Backfills,
     NotificationRepository Notifications,
     Func<DestinationDefinition, IDestination> OpenDestination,
     PipelineSettings Settings,
@@ -50,6 +52,9 @@ public sealed record PipelineSettings
 
     /// <summary>Rows of a chunk, at most, where a table is copied beside the stream.</summary>
     public int ChunkRows { get; init; } = 50_000;
+
+    /// <summary>Backfill jobs of a pipeline that are carried out at once; further ones wait.</summary>
+    public int BackfillJobs { get; init; } = 2;
 
     /// <summary>Retained WAL at which a notification is raised, in bytes.</summary>
     public long WalWarningBytes { get; init; } = 1L << 30;

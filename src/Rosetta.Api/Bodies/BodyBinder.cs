@@ -6,7 +6,7 @@ namespace Rosetta.Api.Bodies;
 
 /// <summary>
 /// Makes a body record from JSON, strictly: an unknown field, a missing one, a wrong type are errors of that field. Nothing is converted
-/// (<c>"5432"</c> is no number). Types: string, int, long, double, bool, <see cref="JsonObject"/> (any object), lists and records of these.
+/// (<c>"5432"</c> is no number). Types: string, int, long, double, bool, <see cref="JsonObject"/> (any object), <see cref="JsonElement"/> (anything), lists and records of these.
 /// </summary>
 static class BodyBinder
 {
@@ -60,6 +60,7 @@ static class BodyBinder
         if (type == typeof(long)) return json.ValueKind == JsonValueKind.Number && json.TryGetInt64(out var number) ? number : Wrong("a whole number");
         if (type == typeof(double)) return json.ValueKind == JsonValueKind.Number && json.TryGetDouble(out var number) ? number : Wrong("a number");
         if (type == typeof(JsonObject)) return json.ValueKind == JsonValueKind.Object ? JsonObject.Create(json.Clone()) : Wrong("a JSON object");
+        if (type == typeof(JsonElement)) return json.Clone();
         if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>)) return List(json, type.GetGenericArguments()[0], path, errors);
         return Record(json, type, path, errors);
 

@@ -42,11 +42,15 @@ public sealed class PipelineRequestRepository(ConfigDatabase database)
             },
             cancellationToken);
 
-    /// <summary>The pipelines for which something is still to be done.</summary>
+    /// <summary>The pipelines for which something is still to be done, or which do something that was called off.</summary>
     public Task<IReadOnlySet<long>> PipelinesWithOpenAsync(CancellationToken cancellationToken) =>
         database.ReadAsync<IReadOnlySet<long>>(
             async connection => (await connection.QueryAsync<long>(new CommandDefinition(
-                "SELECT DISTINCT pipeline_id FROM pipeline_requests WHERE state IN ('PENDING', 'EXECUTING')", cancellationToken: cancellationToken))
+                """
+                SELECT pipeline_id FROM pipeline_requests WHERE state IN ('PENDING', 'EXECUTING')
+                UNION SELECT pipeline_id FROM queue_backfill_data WHERE status IN ('PENDING', 'EXECUTING') OR finished_at > clock_timestamp() - interval '10 s'
+                """,
+                cancellationToken: cancellationToken))
                 .ConfigureAwait(false)).ToHashSet(),
             cancellationToken);
 

@@ -53,10 +53,20 @@ sealed class RunningPipeline : IAsyncDisposable
 
     public Task SourceAsync(string sql) => _server.ExecuteAsync(sql, "source");
 
+    public string ConfigConnection => _server.ConnectionString("config");
+
+    public ConfigStore Store => _store;
+
+    public Task TargetAsync(string sql) => _server.ExecuteAsync(sql, "target");
+
+    public Task ConfigAsync(string sql) => _server.ExecuteAsync(sql, "config");
+
+    public Task<T?> ConfigScalarAsync<T>(string sql) => _server.ScalarAsync<T>(sql, "config");
+
     public Task<T?> TargetScalarAsync<T>(string sql) => _server.ScalarAsync<T>(sql, "target");
 
     public PipelineServices Services => new(
-        _store.Installation.Uuid, _store.Pipelines, _store.PipelineDestinations, _store.Epochs, _store.SlotRecords, _store.Reports, _store.Requests, _store.Notifications,
+        _store.Installation.Uuid, _store.Pipelines, _store.PipelineDestinations, _store.Epochs, _store.SlotRecords, _store.Reports, _store.Requests, _store.Backfills, _store.Notifications,
         d =>
         {
             var to = PostgresDestinationConfig.From(d);

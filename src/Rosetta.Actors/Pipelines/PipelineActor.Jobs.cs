@@ -1,0 +1,118 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Event;
+using Rosetta.Actors.Backfills;
+using Rosetta.Store.Jobs;
+
+namespace Rosetta.Actors.Pipelines;
+
+/// <content>Jobs: rows of the config database, each carried out by a child, so many at once. What an earlier incarnation had begun goes on first.</content>
+public sealed partial class PipelineActor
+{
+    /// <summary>Longest time until a job is seen when no announcement comes.</summary>
+    static readonly TimeSpan JobInterval = TimeSpan.FromSeconds(5);
+
+    readonly Dictionary<long, IActorRef> _backfills = [];
+    bool _looking;
+    bool _lookAgain;
+
+    void LookForJobs()
+    {
+        if (_phase != Phase.Running)
+            return;
+        if (_looking)
+        {
+            _lookAgain = true;
+            return;
+        }
+
+        _looking = true;
+        var generation = _generation;
+        LookAsync().PipeTo(Self, failure: e => new JobsFound(generation, null));
+
+        async Task<JobsFound> LookAsync()
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            return new JobsFound(generation, await _services.Backfills.OpenAsync(_id, limit.Token).ConfigureAwait(false));
+        }
+    }
+
+    void OnJobsFound(JobsFound found)
+    {
+        _looking = false;
+        if (_phase == Phase.Running && found.Generation == _generation && found.Backfills is { } jobs)
+            FollowJobs(jobs);
+        if (!_lookAgain)
+            return;
+        _lookAgain = false;
+        LookForJobs();
+    }
+
+    void FollowJobs(ImmutableArray<BackfillJob> jobs)
+    {
+        // Called off, also by a hand that has closed the row.
+        foreach (var (id, actor) in _backfills)
+        {
+            if (jobs.FirstOrDefault(j => j.Id == id) is not { IsCancelRequested: false })
+                actor.Tell(JobMessages.Cancel.Instance);
+        }
+
+        var host = new JobHost(_id, _run!.Epoch, _run.LaneSource.Schema, _services.Time);
+        foreach (var job in jobs.Where(j => !_backfills.ContainsKey(j.Id)).OrderBy(j => j.Status == "PENDING").ThenBy(j => j.Id))
+        {
+            if (_backfills.Count >= _services.Settings.BackfillJobs)
+                return;
+            _backfills[job.Id] = Context.Watch(Context.ActorOf(BackfillActor.Props(job, host, _services.Backfills), $"backfill-{job.Id}"));
+        }
+    }
+
+    JobMessages.Lanes Lanes() => new((_run?.Definition.Destinations ?? [])
+        .ToDictionary(d => d.Destination.Id, d => _destinations.TryGetValue(d.Destination.Id, out var attached) ? attached.Actor : null));
+
+    void TellLanes()
+    {
+        var lanes = Lanes();
+        foreach (var actor in _backfills.Values)
+            actor.Tell(lanes);
+    }
+
+    /// <summary>One of them has ended: the next has its turn.</summary>
+    bool IsJob(IActorRef actor)
+    {
+        foreach (var (id, job) in _backfills)
+        {
+            if (!job.Equals(actor))
+                continue;
+            _backfills.Remove(id);
+            LookForJobs();
+            return true;
+        }
+
+        return false;
+    }
+
+    void StopJobs()
+    {
+        foreach (var actor in _backfills.Values)
+            Context.Stop(actor);
+    }
+
+    /// <summary>What was under way waits until the pipeline runs again. Not written: it shows as under way meanwhile.</summary>
+    void SuspendJobs(long epoch)
+    {
+        _ = SuspendAsync();
+
+        async Task SuspendAsync()
+        {
+            try
+            {
+                using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+                await _services.Backfills.SuspendAsync(_id, epoch, limit.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is Store.Configuration.ConfigDatabaseUnavailableException or OperationCanceledException)
+            {
+                _log.Warning("Pipeline {Pipeline}: its backfills could not be shown as waiting: {Reason}", _id, e.Message);
+            }
+        }
+    }
+}

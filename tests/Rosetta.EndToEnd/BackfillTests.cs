@@ -1,0 +1,54 @@
+using System.Text.Json;
+using Rosetta.Client.Answers;
+using Rosetta.Client.Requests;
+using Rosetta.EndToEnd.Stage;
+using Rosetta.Testing.Equality;
+using Rosetta.Testing.Waiting;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Rosetta.EndToEnd;
+
+/// <summary>Backfill jobs over the API of real nodes.</summary>
+public sealed class BackfillTests(ITestOutputHelper output)
+{
+    const int Rows = 200_000;
+
+    [Fact]
+    public async Task Should_go_on_where_the_last_batch_landed_when_the_node_is_killed_and_bring_every_row_under_load()
+    {
+        var seed = Random.Shared.Next();
+        output.WriteLine($"seed {seed}");
+        await using var installation = await Installation.StartAsync(targets: 1);
+        await using var table = await LargeTable.CreateAsync(installation.Source, Rows, seed);
+        var node = await installation.StartNodeAsync();
+        var pipeline = await installation.CreatePipelineAsync(node.Api);
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        table.Start(1_000);
+        var target = installation.Targets[0];
+        await target.ExecuteAsync("DELETE FROM large_table WHERE id % 10 < 3", Installation.Database);
+
+        var job = (await node.Api.PostAsync(
+            $"pipelines/{pipeline}/backfill", new StartBackfill("large_table", BatchSize: 2_000, Filters: [JsonSerializer.SerializeToElement("t IS NOT NULL")]))).As<Backfill>();
+        await Wait.UntilAsync(async () => await FinishedAsync() > Rows / 4, "a quarter of the rows to be brought", Installation.Patience);
+        await node.KillAsync();
+        var killedAt = await FinishedAsync();
+        await node.StartAsync();
+        await Wait.UntilAsync(
+            async () => !(job = (await node.Api.GetAsync($"pipelines/{pipeline}/backfill/{job.Id}")).As<Backfill>()).IsOpen, "the job to end", Installation.Patience);
+        var finished = await FinishedAsync();
+        await table.StopAsync();
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        output.WriteLine($"killed with {killedAt} rows brought, {finished} at the end; {table.Changes} changes meanwhile; {job}");
+
+        Assert.Equal(("COMPLETED", 100d), (job.Status, job.Progress));
+        Assert.True(job.ResumeAttempts >= 1, job.ToString());
+        Assert.True(killedAt < Rows * 0.9, $"The job was over too soon: {killedAt} rows.");
+        // What had landed was not brought again: the table changes its size a little meanwhile.
+        Assert.InRange(finished, Rows * 0.8, Rows * 1.05);
+        var result = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(0), [TablePair.Same("public", "large_table")]);
+        Assert.True(result.Equal, $"seed {seed}: {result}");
+
+        Task<long> FinishedAsync() => target.ScalarAsync<long>("SELECT coalesce(sum(rows), 0)::bigint FROM rosetta.backfills", Installation.Database);
+    }
+}
