@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Text.Json;
 using Rosetta.Cli.Invocations;
 using Rosetta.Cli.Views;
-using Rosetta.Client;
 using Rosetta.Client.Answers;
 using Rosetta.Client.Requests;
 using Spectre.Console;
