@@ -18,6 +18,7 @@ using Rosetta.Api.Pipelines;
 using Rosetta.Api.Presets;
 using Rosetta.Api.Problems;
 using Rosetta.Api.Sources;
+using Rosetta.Api.Verification;
 using Rosetta.Core.Positions;
 using Rosetta.Store;
 
@@ -70,6 +71,7 @@ public static class RosettaApi
         services.AddSingleton<IValidator<ReplaceTableSyncs>, ReplaceTableSyncsValidator>();
         services.AddSingleton<IValidator<PreviewTransform>, PreviewTransformValidator>();
         services.AddSingleton<IValidator<StartBackfill>, StartBackfillValidator>();
+        services.AddSingleton<IValidator<StartVerify>, StartVerifyValidator>();
         services.AddSingleton<IValidator<CreatePreset>, CreatePresetValidator>();
         services.AddSingleton<IValidator<ChangePreset>, ChangePresetValidator>();
     }
@@ -91,6 +93,7 @@ public static class RosettaApi
         api.MapPipelines();
         api.MapPipelineDestinations();
         api.MapBackfills();
+        api.MapVerify();
         api.MapPresets();
         api.MapConfig();
         api.MapMonitoring();

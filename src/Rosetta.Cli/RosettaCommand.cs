@@ -15,6 +15,7 @@ public static class RosettaCommand
             PipelineCommands.Create(),
             TableCommands.Create(),
             BackfillCommands.Create(),
+            VerifyCommand.Create(),
             SourceCommands.Create(),
             DestinationCommands.Create(),
             PresetCommands.Create(),

@@ -30,6 +30,7 @@ public sealed class ConfigStore
         Status = new PipelineStatusRepository(database);
         Requests = new PipelineRequestRepository(database);
         Backfills = new BackfillJobRepository(database);
+        Verifies = new VerifyRunRepository(database);
         WalMetrics = new WalMetricRepository(database);
         SchemaHistory = new SchemaHistoryRepository(database);
         Notifications = new NotificationRepository(database);
@@ -61,6 +62,8 @@ public sealed class ConfigStore
     public PipelineRequestRepository Requests { get; }
 
     public BackfillJobRepository Backfills { get; }
+
+    public VerifyRunRepository Verifies { get; }
 
     public WalMetricRepository WalMetrics { get; }
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 using Rosetta.Actors.Backfills;
+using Rosetta.Actors.Verification;
 using Rosetta.Store.Jobs;
 
 namespace Rosetta.Actors.Pipelines;
@@ -12,7 +13,10 @@ public sealed partial class PipelineActor
     /// <summary>Longest time until a job is seen when no announcement comes.</summary>
     static readonly TimeSpan JobInterval = TimeSpan.FromSeconds(5);
 
+    const int VerifyChunkRows = 20_000;
+
     readonly Dictionary<long, IActorRef> _backfills = [];
+    readonly Dictionary<long, IActorRef> _verifies = [];
     bool _looking;
     bool _lookAgain;
 
@@ -28,12 +32,13 @@ public sealed partial class PipelineActor
 
         _looking = true;
         var generation = _generation;
-        LookAsync().PipeTo(Self, failure: e => new JobsFound(generation, null));
+        LookAsync().PipeTo(Self, failure: e => new JobsFound(generation, null, []));
 
         async Task<JobsFound> LookAsync()
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-            return new JobsFound(generation, await _services.Backfills.OpenAsync(_id, limit.Token).ConfigureAwait(false));
+            var backfills = await _services.Backfills.OpenAsync(_id, limit.Token).ConfigureAwait(false);
+            return new JobsFound(generation, backfills, await _services.Verifies.OpenAsync(_id, limit.Token).ConfigureAwait(false));
         }
     }
 
@@ -41,7 +46,11 @@ public sealed partial class PipelineActor
     {
         _looking = false;
         if (_phase == Phase.Running && found.Generation == _generation && found.Backfills is { } jobs)
+        {
             FollowJobs(jobs);
+            FollowVerifies(found.Verifies);
+        }
+
         if (!_lookAgain)
             return;
         _lookAgain = false;
@@ -66,26 +75,42 @@ public sealed partial class PipelineActor
         }
     }
 
+    /// <summary>One at a time: each goes over whole tables.</summary>
+    void FollowVerifies(ImmutableArray<VerifyRun> runs)
+    {
+        if (_verifies.Count > 0 || runs.IsEmpty)
+            return;
+        var (run, first) = (_run!, runs[0]);
+        _verifies[first.Id] = Context.Watch(Context.ActorOf(
+            VerifyActor.Props(
+                first, new JobHost(_id, run.Epoch, run.LaneSource.Schema, _services.Time),
+                destination => run.Plans[destination]?.Tables.Where(t => !t.Excluded).Select(t => t.Source).ToList(), _services.Verifies, VerifyChunkRows),
+            $"verify-{first.Id}"));
+    }
+
     JobMessages.Lanes Lanes() => new((_run?.Definition.Destinations ?? [])
         .ToDictionary(d => d.Destination.Id, d => _destinations.TryGetValue(d.Destination.Id, out var attached) ? attached.Actor : null));
 
     void TellLanes()
     {
         var lanes = Lanes();
-        foreach (var actor in _backfills.Values)
+        foreach (var actor in _backfills.Values.Concat(_verifies.Values))
             actor.Tell(lanes);
     }
 
     /// <summary>One of them has ended: the next has its turn.</summary>
     bool IsJob(IActorRef actor)
     {
-        foreach (var (id, job) in _backfills)
+        foreach (var children in (Dictionary<long, IActorRef>[])[_backfills, _verifies])
         {
-            if (!job.Equals(actor))
-                continue;
-            _backfills.Remove(id);
-            LookForJobs();
-            return true;
+            foreach (var (id, job) in children)
+            {
+                if (!job.Equals(actor))
+                    continue;
+                children.Remove(id);
+                LookForJobs();
+                return true;
+            }
         }
 
         return false;
@@ -93,7 +118,7 @@ public sealed partial class PipelineActor
 
     void StopJobs()
     {
-        foreach (var actor in _backfills.Values)
+        foreach (var actor in _backfills.Values.Concat(_verifies.Values))
             Context.Stop(actor);
     }
 

@@ -58,7 +58,7 @@ public sealed partial class PipelineActor
         public static readonly Retry Instance = new();
     }
 
-    sealed record JobsFound(int Generation, ImmutableArray<BackfillJob>? Backfills) : Own;
+    sealed record JobsFound(int Generation, ImmutableArray<BackfillJob>? Backfills, ImmutableArray<VerifyRun> Verifies) : Own;
 
     sealed record JobTick : Own
     {

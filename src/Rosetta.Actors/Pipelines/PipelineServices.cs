@@ -21,6 +21,7 @@ public sealed record PipelineServices(
     PipelineReportRepository Reports,
     PipelineRequestRepository Requests,
     BackfillJobRepository Backfills,
+    VerifyRunRepository Verifies,
     NotificationRepository Notifications,
     Func<DestinationDefinition, IDestination> OpenDestination,
     PipelineSettings Settings,

@@ -1,0 +1,41 @@
+using Rosetta.Actors.Destinations;
+using Rosetta.Store.Jobs;
+
+namespace Rosetta.Actors.Verification;
+
+/// <summary>What a comparison has found so far, by destination and table. Not thread-safe.</summary>
+/// <param name="repair">What differs is made equal.</param>
+public sealed class VerifyTally(bool repair)
+{
+    readonly Dictionary<(long Destination, string Table), VerifyResult> _results = [];
+
+    public IReadOnlyList<VerifyResult> Results => [.. _results.Values];
+
+    public bool AllHaveEnded => _results.Values.All(r => r.State is not ("PENDING" or "COMPARING"));
+
+    public void Expect(long destination, string table) => _results[(destination, table)] = new VerifyResult(destination, table, "PENDING", 0, null, 0, 0, 0, null, null);
+
+    public bool HasEnded(long destination, string table) => _results[(destination, table)].State is not ("PENDING" or "COMPARING");
+
+    /// <summary>Cannot be compared, and why.</summary>
+    public void Refuse(long destination, string table, string reason) =>
+        _results[(destination, table)] = new VerifyResult(destination, table, "NOT_COMPARED", 0, null, 0, 0, 0, null, reason);
+
+    public void Take(long destination, string table, ChunkJobReport report)
+    {
+        if (report.State is ChunkJobState.Failed or ChunkJobState.Cancelled)
+        {
+            Refuse(destination, table, report.Error ?? "It was called off.");
+            return;
+        }
+
+        var state = report.State switch
+        {
+            ChunkJobState.Running => "COMPARING",
+            _ when report.Inserted + report.Updated + report.Deleted == 0 => "EQUAL",
+            _ => repair ? "REPAIRED" : "DIFFERENT",
+        };
+        _results[(destination, table)] = new VerifyResult(
+            destination, table, state, report.Rows, report.Total, report.Updated, report.Inserted, report.Deleted, report.AsOf, null);
+    }
+}

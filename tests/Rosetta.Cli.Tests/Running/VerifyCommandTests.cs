@@ -1,0 +1,42 @@
+using Xunit;
+
+namespace Rosetta.Cli.Tests.Running;
+
+public sealed class VerifyCommandTests : IAsyncLifetime
+{
+    readonly AnsweringApi _api = new AnsweringApi()
+        .Answer("GET /api/v1/pipelines?limit=1000&offset=0", """{"items": [{"id": 7, "name": "shop"}], "total": 1}""")
+        .Answer("POST /api/v1/pipelines/7/verify", """{"run_id": 9}""", 202);
+
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _api.DisposeAsync();
+
+    [Theory]
+    [InlineData("DIFFERENT", "false", 1)]
+    [InlineData("NOT_COMPARED", "false", 1)]
+    [InlineData("EQUAL", "true", 0)]
+    [InlineData("REPAIRED", "true", 0)]
+    public async Task Should_tell_by_its_exit_code_whether_something_differs(string state, string equal, int exitCode)
+    {
+        _api.Answer(
+            "GET /api/v1/pipelines/7/verify/9",
+            $$"""
+            {"run_id": 9, "status": "COMPLETED", "repair": true, "equal": {{equal}}, "error": null, "tables": [
+              {"destination_id": 3, "table": "public.orders", "state": "{{state}}", "rows_compared": 1234, "rows_total": 1234, "differing": 5, "missing": 6, "extra": 7,
+               "as_of_lsn": "0/1A", "error": "[why]"}]}
+            """);
+        var run = await RosettaRun.StartAsync(_api.Address, "verify shop --repair --wait --table orders");
+        Assert.Equal(exitCode, run.ExitCode);
+        foreach (var part in (string[])["public.orders", state, "1,234", "0/1A", "[why]"]) Assert.Contains(part, run.Output, StringComparison.Ordinal);
+        Assert.Contains(_api.Asked, a => a.Body == """{"tables":["orders"],"repair":true}""");
+        Assert.Equal(exitCode, (await RosettaRun.StartAsync(_api.Address, "verify shop --run 9")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Should_not_wait_unless_told()
+    {
+        var run = await RosettaRun.StartAsync(_api.Address, "verify shop");
+        Assert.Equal((0, "verify 9 begun; 'rosetta verify shop --run 9' shows it\n"), (run.ExitCode, run.Output));
+    }
+}
