@@ -144,6 +144,8 @@ sealed class TableChunks(
         if (copy.Purpose == ChunkPurpose.Compare)
         {
             await connection.QueryAsync("ROLLBACK", cancellationToken);
+            // The window was made in that transaction.
+            _windowOf = null;
             return;
         }
 
