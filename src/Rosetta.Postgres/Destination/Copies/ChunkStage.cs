@@ -42,7 +42,7 @@ sealed class ChunkStage(PgConnection connection, ChunkStatements sql, CopyTarget
         return window;
     }
 
-    /// <summary>Ends what is open after a failure. A window that was made in it is gone.</summary>
+    /// <summary>Ends what is open without keeping it. A window that was made in it is gone.</summary>
     public async ValueTask RollbackAsync()
     {
         _windowOf = null;

@@ -118,7 +118,7 @@ sealed class TableChunks(
                 await connection.QueryAsync(_sql.NoLongerPending(row, read, window), cancellationToken);
             else if (LandedSql(chunk) is { } landed)
                 await connection.QueryAsync(landed, cancellationToken);
-            await CommitAsync(connection, cancellationToken);
+            await CommitAsync(stage, cancellationToken);
             _watchedFrom[chunk.Watched.Stage] = long.MaxValue;
             if (chunk.Range.Keys is null)
                 Landed(chunk.Range, chunk.Rows);
@@ -139,18 +139,16 @@ sealed class TableChunks(
         _ => null,
     };
 
-    async ValueTask CommitAsync(PgConnection connection, CancellationToken cancellationToken)
+    async ValueTask CommitAsync(ChunkStage stage, CancellationToken cancellationToken)
     {
         if (copy.Purpose == ChunkPurpose.Compare)
         {
-            await connection.QueryAsync("ROLLBACK", cancellationToken);
-            // The window was made in that transaction.
-            _windowOf = null;
+            await stage.RollbackAsync();
             return;
         }
 
         Failpoint.Hit(FailpointNames.ChunkBeforeCommit);
-        await row.CommitAsync(connection, cancellationToken);
+        await row.CommitAsync(stage.Connection, cancellationToken);
         Failpoint.Hit(FailpointNames.ChunkAfterCommit);
     }
 
