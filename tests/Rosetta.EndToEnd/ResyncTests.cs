@@ -37,25 +37,8 @@ public sealed class ResyncTests(ITestOutputHelper output)
         var id = (await Installation.DestinationIdsAsync(node.Api, pipeline))[0];
         await node.Api.PostAsync($"pipelines/{pipeline}/destinations/{id}/tables/public.{Name}/resync");
 
-        var finished = new List<long>();
-        foreach (var share in (double[])[0.1, 0.5, 0.9])
-        {
-            await WaitForRowsAsync(installation, (long)(share * Rows));
-            await node.KillAsync();
-            finished.Add(await target.ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}' AND copying IS NOT NULL", Installation.Database));
-            await node.StartAsync();
-        }
-
-        await Wait.UntilAsync(async () => await TableAsync(node, pipeline) is { State: "STREAMING" }, "the table to stream", Installation.Patience);
-        var copied = await target.ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}'", Installation.Database);
-        await table.StopAsync();
-        await followed.AssertEqualAsync(node.Api, pipeline);
-        var result = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(0), [TablePair.Same("public", Name)]);
-        Assert.True(result.Equal, $"seed {seed}: {result}");
-        output.WriteLine($"killed with {string.Join(", ", finished)} rows finished, {copied} rows in finished chunks at the end; {table.Changes} changes meanwhile; fewest rows that a user saw: {users.Fewest} in {users.Polls} looks");
-        Assert.Equal(finished.Order(), finished);
-        // What had landed was not copied again: the table changes its size a little meanwhile.
-        Assert.InRange(copied, Rows * 0.8, Rows * 1.05);
+        await AssertGoesOnAfterKillsAsync(installation, node, pipeline, table, followed, seed, 0.1, 0.5, 0.9);
+        output.WriteLine($"fewest rows that a user saw: {users.Fewest} in {users.Polls} looks");
         Assert.True(users.Fewest > Rows * 0.8, $"A user saw {users.Fewest} rows.");
     }
 
@@ -71,24 +54,7 @@ public sealed class ResyncTests(ITestOutputHelper output)
         // Ranges of some twenty thousand rows.
         var node = await installation.StartNodeAsync(new Dictionary<string, string?> { ["ROSETTA__PIPELINES__RANGEDFROM"] = "2000000", ["ROSETTA__PIPELINES__CHUNKROWS"] = "2000" });
         var pipeline = await installation.CreatePipelineAsync(node.Api);
-        var finished = new List<long>();
-        foreach (var share in (double[])[0.05, 0.5, 0.9])
-        {
-            await WaitForRowsAsync(installation, (long)(share * Rows));
-            await node.KillAsync();
-            finished.Add(await installation.Targets[0].ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}' AND copying IS NOT NULL", Installation.Database));
-            await node.StartAsync();
-        }
-
-        await Wait.UntilAsync(async () => await TableAsync(node, pipeline) is { State: "STREAMING" }, "the table to stream", Installation.Patience);
-        var copied = await installation.Targets[0].ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}'", Installation.Database);
-        await table.StopAsync();
-        await followed.AssertEqualAsync(node.Api, pipeline);
-        var result = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(0), [TablePair.Same("public", Name)]);
-        Assert.True(result.Equal, $"seed {seed}: {result}");
-        output.WriteLine($"killed with {string.Join(", ", finished)} rows finished, {copied} rows in finished ranges at the end; {table.Changes} changes meanwhile");
-        Assert.Equal(finished.Order(), finished);
-        Assert.InRange(copied, Rows * 0.8, Rows * 1.05);
+        await AssertGoesOnAfterKillsAsync(installation, node, pipeline, table, followed, seed, 0.05, 0.5, 0.9);
     }
 
     [Fact]
@@ -125,6 +91,32 @@ public sealed class ResyncTests(ITestOutputHelper output)
 
         // The other tables' changes went on beside it: no lane left the stream.
         Assert.Equal(["ATTACHED"], lanes);
+    }
+
+    /// <summary>The node is killed when so much of the table has been copied; in the end all is equal, and what had landed was not copied again.</summary>
+    async Task AssertGoesOnAfterKillsAsync(
+        Installation installation, NodeProcess node, int pipeline, LargeTable table, Followed followed, int seed, params double[] killedAt)
+    {
+        var target = installation.Targets[0];
+        var finished = new List<long>();
+        foreach (var share in killedAt)
+        {
+            await WaitForRowsAsync(installation, (long)(share * Rows));
+            await node.KillAsync();
+            finished.Add(await target.ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}' AND copying IS NOT NULL", Installation.Database));
+            await node.StartAsync();
+        }
+
+        await Wait.UntilAsync(async () => await TableAsync(node, pipeline) is { State: "STREAMING" }, "the table to stream", Installation.Patience);
+        var copied = await target.ScalarAsync<long>($"SELECT copied_rows FROM rosetta.tables WHERE source_table = '{Name}'", Installation.Database);
+        await table.StopAsync();
+        await followed.AssertEqualAsync(node.Api, pipeline);
+        var result = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(0), [TablePair.Same("public", Name)]);
+        Assert.True(result.Equal, $"seed {seed}: {result}");
+        output.WriteLine($"killed with {string.Join(", ", finished)} rows finished, {copied} rows in finished chunks at the end; {table.Changes} changes meanwhile");
+        Assert.Equal(finished.Order(), finished);
+        // The table changes its size a little meanwhile.
+        Assert.InRange(copied, Rows * 0.8, Rows * 1.05);
     }
 
     /// <summary>Looks at the destination itself: a node tells once a second.</summary>

@@ -57,21 +57,6 @@ sealed partial class PostgresSession
         }
     }
 
-    async Task<PgConnection> OpenAnotherAsync(CancellationToken cancellationToken)
-    {
-        var connection = await PgConnection.OpenAsync(_endpoint, cancellationToken: cancellationToken);
-        try
-        {
-            await SessionSettings.ApplyAsync(connection, cancellationToken);
-            return connection;
-        }
-        catch
-        {
-            await connection.DisposeAsync();
-            throw;
-        }
-    }
-
     static Fault NotStreaming(ChunkedCopy copy) => new(
         ErrorClass.Table, $"Table {copy.Route.Source} does not stream to {copy.Route.Target} at the moment, so nothing can be compared with it or filled in.",
         "Wait until it streams; if it is in ERROR, resync it.");

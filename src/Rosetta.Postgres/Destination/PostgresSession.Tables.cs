@@ -102,8 +102,23 @@ sealed partial class PostgresSession
 
     async Task<T> OnOwnConnectionAsync<T>(Func<PgConnection, Task<T>> work, CancellationToken cancellationToken)
     {
-        await using var connection = await PgConnection.OpenAsync(_endpoint, cancellationToken: cancellationToken);
-        await SessionSettings.ApplyAsync(connection, cancellationToken);
+        await using var connection = await OpenAnotherAsync(cancellationToken);
         return await work(connection);
+    }
+
+    /// <summary>A connection beside that of the stream, with the settings of ours.</summary>
+    async Task<PgConnection> OpenAnotherAsync(CancellationToken cancellationToken)
+    {
+        var connection = await PgConnection.OpenAsync(_endpoint, cancellationToken: cancellationToken);
+        try
+        {
+            await SessionSettings.ApplyAsync(connection, cancellationToken);
+            return connection;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
     }
 }
