@@ -4,6 +4,7 @@ using Rosetta.Bench.Memory;
 using Rosetta.Bench.Reports;
 using Rosetta.Bench.Snapshot;
 using Rosetta.Bench.Throughput;
+using Rosetta.Bench.Transforms;
 
 namespace Rosetta.Bench;
 
@@ -13,7 +14,7 @@ static class BenchCommand
     const double QuickScale = 0.1;
     const int FullRounds = 3;
 
-    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "all"];
+    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "transforms", "all"];
 
     public static RootCommand Create()
     {
@@ -64,6 +65,8 @@ static class BenchCommand
                 tables.Add(await MemoryBench.RunAsync(options, journal, cancellationToken));
             if (part is "snapshot" or "all")
                 tables.Add(await SnapshotBench.RunAsync(options, journal, cancellationToken));
+            if (part is "transforms" or "all")
+                tables.Add(await TransformBench.RunAsync(options, journal, cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

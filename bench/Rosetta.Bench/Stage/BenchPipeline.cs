@@ -13,17 +13,20 @@ sealed class BenchPipeline(ApiClient api, long id)
     static readonly TimeSpan Deadline = TimeSpan.FromMinutes(10);
 
     /// <summary>Makes it, with a destination for each target; not started.</summary>
+    /// <param name="database">At the targets.</param>
+    /// <param name="tables">Null: all of the source.</param>
     public static async Task<BenchPipeline> CreateAsync(
-        ApiClient api, PostgresServer source, IReadOnlyList<PostgresServer> targets, CancellationToken cancellationToken)
+        ApiClient api, PostgresServer source, IReadOnlyList<PostgresServer> targets, CancellationToken cancellationToken,
+        string database = BenchDatabases.RosettaDatabase, IReadOnlyList<TableSync>? tables = null)
     {
         var from = (await api.PostAsync(
-            "sources", new NewSource("bench", source.Host, source.Port, BenchDatabases.SourceDatabase, "postgres", null), cancellationToken)).As<Source>();
-        var pipeline = (await api.PostAsync("pipelines", new NewPipeline("bench", from.Id), cancellationToken)).As<Pipeline>();
+            "sources", new NewSource(database, source.Host, source.Port, BenchDatabases.SourceDatabase, "postgres", null), cancellationToken)).As<Source>();
+        var pipeline = (await api.PostAsync("pipelines", new NewPipeline(database, from.Id), cancellationToken)).As<Pipeline>();
         foreach (var target in targets)
         {
-            var config = new PostgresConfig(target.Host, target.Port, BenchDatabases.RosettaDatabase, "postgres", null);
-            var to = (await api.PostAsync("destinations", new NewDestination(target.Name, "POSTGRES", config), cancellationToken)).As<Destination>();
-            await api.PostAsync($"pipelines/{pipeline.Id}/destinations", new AttachDestination(to.Id), cancellationToken);
+            var config = new PostgresConfig(target.Host, target.Port, database, "postgres", null);
+            var to = (await api.PostAsync("destinations", new NewDestination($"{target.Name}-{database}", "POSTGRES", config), cancellationToken)).As<Destination>();
+            await api.PostAsync($"pipelines/{pipeline.Id}/destinations", new AttachDestination(to.Id, TableSyncs: tables), cancellationToken);
         }
 
         return new BenchPipeline(api, pipeline.Id);

@@ -20,7 +20,7 @@ static class ThroughputBench
         await using var node = await BenchNode.StartAsync(databases.ConfigConnection);
         var peers = await PeersAsync(databases, node, options, journal, cancellationToken);
 
-        var report = new ThroughputReport();
+        var report = new ThroughputReport("native");
         long changes = 0;
         Workload[] workloads = [Workload.Inserts(options), Workload.Updates(options, stock), Workload.SmallTransactions(options, stock)];
         foreach (var workload in workloads.Where(w => options.Wants(w.Name)))

@@ -4,7 +4,8 @@ using Rosetta.Bench.Workloads;
 namespace Rosetta.Bench.Throughput;
 
 /// <summary>The table of the drains: of each workload and peer the round with the median rate, and the median of the rounds' ratios.</summary>
-sealed class ThroughputReport
+/// <param name="yardstick">The peer that the others are compared with.</param>
+sealed class ThroughputReport(string yardstick)
 {
     readonly Dictionary<string, List<IReadOnlyList<Drain>>> _rounds = [];
     readonly List<Workload> _workloads = [];
@@ -20,7 +21,7 @@ sealed class ThroughputReport
     public override string ToString()
     {
         var table = new MarkdownTable(
-            "workload", "peer", "rows/s", "ratio to native (rounds)", "CPU s per million rows", "node", "walsender", "target", "node RSS peak MB",
+            "workload", "peer", "rows/s", $"ratio to {yardstick} (rounds)", "CPU s per million rows", "node", "walsender", "target", "node RSS peak MB",
             "first rows after s", "confirmed after s");
         foreach (var workload in _workloads)
         {
@@ -29,7 +30,7 @@ sealed class ThroughputReport
             {
                 var drain = Figures.Median(rounds.Select(r => Of(r, peer)), d => d.RowsPerSecond);
                 table.Add(
-                    workload.Name, peer, Figures.Text(drain.RowsPerSecond, 0), peer == "native" ? "1" : Ratios(rounds, peer),
+                    workload.Name, peer, Figures.Text(drain.RowsPerSecond, 0), peer == yardstick ? "1" : Ratios(rounds, peer),
                     Per(drain, drain.Cpu.Total), Per(drain, drain.Cpu.Node), Per(drain, drain.Cpu.Walsender), Per(drain, drain.Cpu.Target),
                     drain.PeakResident == 0 ? "-" : Figures.Megabytes(rounds.Max(r => Of(r, peer).PeakResident)),
                     Figures.Text(drain.FirstAfter, 1), Figures.Text(drain.ConfirmedAfter, 1));
@@ -39,9 +40,9 @@ sealed class ThroughputReport
         return table.ToString();
     }
 
-    static string Ratios(List<IReadOnlyList<Drain>> rounds, string peer)
+    string Ratios(List<IReadOnlyList<Drain>> rounds, string peer)
     {
-        var ratios = rounds.Select(r => Of(r, peer).RowsPerSecond / Of(r, "native").RowsPerSecond).ToList();
+        var ratios = rounds.Select(r => Of(r, peer).RowsPerSecond / Of(r, yardstick).RowsPerSecond).ToList();
         var median = Figures.Text(Figures.Median(ratios, static r => r), 2);
         return ratios.Count == 1 ? median : $"{median} ({string.Join(", ", ratios.Select(r => Figures.Text(r, 2)))})";
     }

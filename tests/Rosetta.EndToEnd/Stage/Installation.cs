@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Npgsql;
 using Rosetta.Client;
 using Rosetta.Client.Answers;
@@ -15,6 +16,8 @@ public sealed class Installation : IAsyncDisposable
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(120);
 
     public const string Database = "app";
+
+    static readonly JsonSerializerOptions Readable = new() { WriteIndented = true };
 
     readonly List<NodeProcess> _nodes = [];
     readonly string _secretKey = Convert.ToHexStringLower(Guid.NewGuid().ToByteArray());
@@ -123,16 +126,19 @@ public sealed class Installation : IAsyncDisposable
     /// <summary>Waits until every destination has everything that the source had when this was called.</summary>
     public async Task WaitUntilCaughtUpAsync(ApiClient api, int pipelineId, TimeSpan? deadline = null)
     {
-        var target = Lsn(await Source.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text"));
-        await Wait.UntilAsync(
-            async () =>
-            {
-                var pipeline = await PipelineAsync(api, pipelineId);
-                return pipeline.Destinations.All(d =>
-                    d.AppliedLsn is { } applied && Lsn(applied) >= target
-                    && (d.Tables ?? []).All(t => t.State is "STREAMING" or "INSERT_ONLY" or "EXCLUDED"));
-            },
-            $"pipeline {pipelineId} to catch up", deadline ?? Patience);
+        var target = await Source.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text");
+        try
+        {
+            await Wait.UntilAsync(
+                async () => (await PipelineAsync(api, pipelineId)).Destinations.All(d =>
+                    d.AppliedLsn is { } applied && Lsn(applied) >= Lsn(target)
+                    && (d.Tables ?? []).All(t => t.State is "STREAMING" or "INSERT_ONLY" or "EXCLUDED")),
+                $"pipeline {pipelineId} to catch up to {target}", deadline ?? Patience);
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message}\n{JsonSerializer.Serialize(await PipelineAsync(api, pipelineId), Readable)}", e);
+        }
     }
 
     public static ulong Lsn(string? text)
