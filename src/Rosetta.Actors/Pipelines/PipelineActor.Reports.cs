@@ -8,6 +8,7 @@ namespace Rosetta.Actors.Pipelines;
 public sealed partial class PipelineActor
 {
     readonly PipelineAccount _account;
+    readonly ReportSender _reports;
     bool _reporting;
 
     void Report()
@@ -23,13 +24,7 @@ public sealed partial class PipelineActor
     void SendReport(PipelineReport report, long epoch)
     {
         _reporting = true;
-        SendAsync().PipeTo(Self, failure: e => new Reported(epoch, true, e));
-
-        async Task<Reported> SendAsync()
-        {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-            return new Reported(epoch, await _services.Reports.SaveAsync(report, limit.Token).ConfigureAwait(false), null);
-        }
+        _reports.SendAsync(report).PipeTo(Self, success: accepted => new Reported(epoch, accepted, null), failure: e => new Reported(epoch, true, e));
     }
 
     void OnReported(Reported reported)

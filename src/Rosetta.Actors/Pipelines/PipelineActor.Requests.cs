@@ -125,8 +125,11 @@ public sealed partial class PipelineActor
             return;
         if (done.Error is not null)
             _failures[done.Order.RequestId] = $"{done.Table}: {done.Error}";
-        if (done.Order.Force && run.Orders.TableDone(done.DestinationId, done.Table, done.Order.RequestId))
-            FinishRequest(done.Order.RequestId, _failures.GetValueOrDefault(done.Order.RequestId));
+        if (!done.Order.Force)
+            return;
+        // One that was overtaken ended as the one that answers it.
+        foreach (var requestId in run.Orders.TableDone(done.DestinationId, done.Table, done.Order.RequestId))
+            FinishRequest(requestId, _failures.GetValueOrDefault(requestId) ?? _failures.GetValueOrDefault(done.Order.RequestId));
     }
 
     /// <summary>A pipeline's resync is done when none of its destinations' tables waits or is being copied.</summary>

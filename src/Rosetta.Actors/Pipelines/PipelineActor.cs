@@ -40,6 +40,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         _id = id;
         _services = services;
         _account = new PipelineAccount(services.Time, _node);
+        _reports = new ReportSender((report, cancellationToken) => services.Reports.SaveAsync(report, cancellationToken));
         Receive<PipelineCommands.EnsureRunning>(OnEnsureRunning);
         Receive<PipelineCommands.EnsureStopped>(_ => StopThen(After.Passivate));
         Receive<PipelineCommands.HandOff>(_ => StopThen(After.Stop));

@@ -10,6 +10,7 @@ public sealed class ResyncOrders
 {
     readonly Lock _gate = new();
     readonly Dictionary<(long Destination, TableName Table), long> _tables = [];
+    readonly Dictionary<(long Destination, TableName Table), List<long>> _overtaken = [];
     readonly Dictionary<long, long> _whole = [];
 
     /// <summary>A pipeline's resync is under way: the old slot need not be whole.</summary>
@@ -22,10 +23,20 @@ public sealed class ResyncOrders
         }
     }
 
+    /// <summary>One copy answers it and those of the same table before it.</summary>
     public void OrderTable(long destinationId, TableName table, long requestId)
     {
         lock (_gate)
+        {
+            if (_tables.TryGetValue((destinationId, table), out var older))
+            {
+                if (!_overtaken.TryGetValue((destinationId, table), out var overtaken))
+                    _overtaken[(destinationId, table)] = overtaken = [];
+                overtaken.Add(older);
+            }
+
             _tables[(destinationId, table)] = requestId;
+        }
     }
 
     public void OrderWhole(long destinationId, long requestId)
@@ -53,14 +64,22 @@ public sealed class ResyncOrders
     }
 
     /// <summary>A table's own order was carried out.</summary>
-    /// <returns>True when nothing is left of that request.</returns>
-    public bool TableDone(long destinationId, TableName table, long requestId)
+    /// <returns>The requests of which nothing is left: this one, and older ones it has overtaken.</returns>
+    public IReadOnlyList<long> TableDone(long destinationId, TableName table, long requestId)
     {
         lock (_gate)
         {
+            List<long> answered = [requestId];
             if (_tables.TryGetValue((destinationId, table), out var open) && open == requestId)
+            {
                 _tables.Remove((destinationId, table));
-            return !_tables.ContainsValue(requestId) && !_whole.ContainsValue(requestId);
+                if (_overtaken.Remove((destinationId, table), out var overtaken))
+                    answered.AddRange(overtaken);
+            }
+            else if (_overtaken.TryGetValue((destinationId, table), out var overtaken))
+                overtaken.Remove(requestId);
+
+            return [.. answered.Where(id => !_tables.ContainsValue(id) && !_whole.ContainsValue(id) && _overtaken.Values.All(o => !o.Contains(id)))];
         }
     }
 

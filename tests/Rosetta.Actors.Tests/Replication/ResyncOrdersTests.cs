@@ -25,9 +25,9 @@ public sealed class ResyncOrdersTests
     {
         _orders.OrderTable(1, Orders, 11);
         _orders.OrderTable(2, Orders, 11);
-        Assert.False(_orders.TableDone(1, Orders, 11));
+        Assert.Empty(_orders.TableDone(1, Orders, 11));
         Assert.Empty(_orders.For(1, [Orders]));
-        Assert.True(_orders.TableDone(2, Orders, 11));
+        Assert.Equal([11], _orders.TableDone(2, Orders, 11));
     }
 
     [Fact]
@@ -35,16 +35,29 @@ public sealed class ResyncOrdersTests
     {
         _orders.OrderTable(1, Orders, 11);
         _orders.OrderTable(1, Orders, 12);
-        Assert.True(_orders.TableDone(1, Orders, 11));
+        Assert.Equal([11], _orders.TableDone(1, Orders, 11));
         Assert.Equal(12, _orders.For(1, [Orders])[Orders].RequestId);
-        Assert.True(_orders.TableDone(1, Orders, 12));
+        Assert.Equal([12], _orders.TableDone(1, Orders, 12));
+    }
+
+    [Fact]
+    public void Should_answer_the_older_requests_of_a_table_with_the_newest()
+    {
+        // As they are found again by an incarnation after one that died in between: in order, all of them open.
+        _orders.OrderTable(1, Orders, 11);
+        _orders.OrderTable(2, Orders, 11);
+        _orders.OrderTable(1, Orders, 12);
+        _orders.OrderTable(1, Orders, 13);
+        Assert.Equal([13, 12], _orders.TableDone(1, Orders, 13));
+        Assert.Empty(_orders.For(1, [Orders]));
+        Assert.Equal([11], _orders.TableDone(2, Orders, 11));
     }
 
     [Fact]
     public void Should_not_be_done_with_a_pipelines_request_by_one_table()
     {
         _orders.OrderWhole(1, 10);
-        Assert.False(_orders.TableDone(1, Orders, 10));
+        Assert.Empty(_orders.TableDone(1, Orders, 10));
         Assert.True(_orders.AnyWhole);
     }
 

@@ -58,7 +58,7 @@ sealed class CutOffNode(Installation installation) : IMortalNode
         _app = NodeHost.Build(builder, NodeSettings.Read(builder.Configuration));
         await _app.StartAsync();
         if (waitUntilReady)
-            await Wait.UntilAsync(async () => await Api.GetAsync("/health/ready") is not null || IsDead, "the node to be ready", Patience);
+            await Wait.UntilAsync(async () => IsDead || await Api.GetAsync("/health/ready") is not null, "the node to be ready", Patience);
     }
 
     public Task WaitForDeathAsync(TimeSpan deadline) => _cutOff.Task.WaitAsync(deadline);
