@@ -6,21 +6,26 @@ namespace Rosetta.EndToEnd.Stage;
 
 /// <summary>
 /// A workload on an installation's source, with what must hold all the time watched meanwhile: the accounts' sum at every destination,
-/// counters that never go back, and a slot that is never ahead of what is durable.
+/// counters that never go back, a slot that is never ahead of what is durable, and a source whose application never waits for us.
 /// </summary>
 public sealed class Followed : IAsyncDisposable
 {
     readonly Installation _installation;
     readonly List<InvariantWatcher> _watchers = [];
+    readonly SourceWatcher _source;
     SlotWatcher? _slot;
 
     Followed(Installation installation, MixedWorkload workload)
     {
         _installation = installation;
         Workload = workload;
+        _source = SourceWatcher.Start(installation.SourceConnection);
     }
 
     public MixedWorkload Workload { get; }
+
+    /// <summary>What the source had to bear.</summary>
+    public SourceWatcher Source => _source;
 
     /// <param name="adapt">Changes the workload's options.</param>
     public static async Task<Followed> StartAsync(
@@ -104,6 +109,9 @@ public sealed class Followed : IAsyncDisposable
             Assert.True(watcher.SumsSeen > 0, "The watcher never saw the accounts.");
         }
 
+        var burden = await _source.StopAsync();
+        Assert.True(burden.ViolationCount == 0, burden.ToString());
+        Assert.True(burden.Polls > 0, burden.ToString());
         if (_slot is not null)
         {
             var report = await _slot.StopAsync();
@@ -116,6 +124,7 @@ public sealed class Followed : IAsyncDisposable
     {
         foreach (var watcher in _watchers)
             await watcher.DisposeAsync();
+        await _source.DisposeAsync();
         if (_slot is not null)
             await _slot.DisposeAsync();
         await Workload.DisposeAsync();

@@ -1,3 +1,4 @@
+using Npgsql;
 using Rosetta.Testing.Equality;
 using Rosetta.Testing.Servers;
 using Rosetta.Testing.Tests.Servers;
@@ -64,6 +65,32 @@ public sealed class WatcherTests(TwoServers servers, ITestOutputHelper output) :
         await Wait.UntilAsync(() => watcher.Report.Violations.Any(v => v.Contains("99999 instead of 100000", StringComparison.Ordinal)), "the sum");
         await servers.Destination.ExecuteAsync("UPDATE shop.counters SET value = 4", database);
         await Wait.UntilAsync(() => watcher.Report.Violations.Any(v => v.Contains("counter 1 went back from 5 to 4", StringComparison.Ordinal)), "the counter");
+    }
+
+    [Fact]
+    public async Task Should_report_a_session_that_waits_for_one_of_ours_and_the_age_of_our_transactions()
+    {
+        var database = await servers.CreateDatabaseAsync();
+        var source = servers.Source.ConnectionString(database);
+        await servers.Source.ExecuteAsync("CREATE TABLE taken (id int); CREATE TABLE read (id int)", database);
+        await using var ours = new NpgsqlConnection(source + ";Application Name=rosetta/12345678/p1/e1/copy;Pooling=false");
+        await ours.OpenAsync();
+        await using var watcher = SourceWatcher.Start(source, Interval);
+        await ExecuteAsync("BEGIN; SELECT FROM read; LOCK TABLE taken IN SHARE MODE");
+        var truncate = servers.Source.ExecuteAsync("TRUNCATE read", database);
+        await Wait.UntilAsync(() => watcher.LongestExclusiveWait > TimeSpan.FromMilliseconds(50), "the TRUNCATE that waits");
+        Assert.Equal(0, watcher.Report.ViolationCount);
+        var insert = servers.Source.ExecuteAsync("INSERT INTO taken VALUES (1)", database);
+        await Wait.UntilAsync(() => watcher.Report.Violations.Any(v => v.Contains("INSERT INTO taken", StringComparison.Ordinal)), "the INSERT that waits");
+        Assert.True(watcher.OldestTransaction > TimeSpan.FromMilliseconds(50), watcher.Describe());
+        await ExecuteAsync("COMMIT");
+        await Task.WhenAll(truncate, insert);
+
+        async Task ExecuteAsync(string sql)
+        {
+            await using var command = new NpgsqlCommand(sql, ours);
+            await command.ExecuteNonQueryAsync();
+        }
     }
 
     [Fact]
