@@ -1,6 +1,8 @@
 using System.Globalization;
 using Npgsql;
+using Rosetta.Testing.Equality;
 using Rosetta.Testing.Servers;
+using Xunit;
 
 namespace Rosetta.EndToEnd.Stage;
 
@@ -9,6 +11,7 @@ sealed class LargeTable : IAsyncDisposable
 {
     readonly CancellationTokenSource _enough = new();
     readonly PostgresServer _server;
+    readonly int _seed;
     readonly Random _random;
     Task _traffic = Task.CompletedTask;
 
@@ -16,6 +19,7 @@ sealed class LargeTable : IAsyncDisposable
     {
         _server = server;
         Rows = rows;
+        _seed = seed;
         _random = new Random(seed);
     }
 
@@ -26,8 +30,11 @@ sealed class LargeTable : IAsyncDisposable
     /// <summary>Changes made so far.</summary>
     public int Changes { get; private set; }
 
-    public static async Task<LargeTable> CreateAsync(PostgresServer server, int rows, int seed)
+    /// <param name="log">Told the seed of the traffic.</param>
+    public static async Task<LargeTable> CreateAsync(PostgresServer server, int rows, Action<string> log)
     {
+        var seed = Random.Shared.Next();
+        log($"seed {seed}");
         await server.ExecuteAsync(
             $"""
             CREATE TABLE {Name} (id bigint PRIMARY KEY, n int NOT NULL, at timestamptz NOT NULL DEFAULT now(), t text, big text);
@@ -45,6 +52,13 @@ sealed class LargeTable : IAsyncDisposable
     {
         await _enough.CancelAsync();
         await _traffic;
+    }
+
+    /// <summary>A destination has it byte for byte.</summary>
+    public async Task AssertEqualAsync(Installation installation, int target = 0)
+    {
+        var result = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(target), [TablePair.Same("public", "large_table")]);
+        Assert.True(result.Equal, $"seed {_seed}: {result}");
     }
 
     async Task RunAsync(int perSecond)
