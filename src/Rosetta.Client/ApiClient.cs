@@ -40,6 +40,10 @@ public sealed class ApiClient : IDisposable
         SendAsync(HttpMethod.Post, path, body, cancellationToken);
 
     /// <inheritdoc cref="SendAsync"/>
+    public Task<ApiAnswer> PutAsync(string path, object body, CancellationToken cancellationToken = default) =>
+        SendAsync(HttpMethod.Put, path, body, cancellationToken);
+
+    /// <inheritdoc cref="SendAsync"/>
     public Task<ApiAnswer> DeleteAsync(string path, CancellationToken cancellationToken = default) =>
         SendAsync(HttpMethod.Delete, path, null, cancellationToken);
 

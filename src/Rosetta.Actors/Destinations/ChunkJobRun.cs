@@ -24,6 +24,12 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
         }
     }
 
+    /// <summary>It has ended because the table's choice was changed.</summary>
+    public void CallOff() => Report(_last with
+    {
+        State = ChunkJobState.Failed, Error = $"The choice of table {job.Table} (table_syncs) was changed meanwhile. Ask for it again when the table streams.",
+    });
+
     /// <summary>False: it was called off before the end.</summary>
     async Task<bool> WorkAsync(CancellationToken cancellationToken)
     {

@@ -12,6 +12,23 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
 
     TableName Name => copy.Table.Source;
 
+    /// <summary>Stores that the copy has begun, and makes the target ready for its rows.</summary>
+    /// <inheritdoc cref="RunAsync"/>
+    public async Task<bool> BeginAsync(CancellationToken cancellationToken)
+    {
+        var table = await DescribeAsync(cancellationToken).ConfigureAwait(false);
+        await using var chunks = await OpenAsync(table, copy.Restart, cancellationToken).ConfigureAwait(false);
+        return chunks is not null;
+    }
+
+    async Task<ChunkTable> DescribeAsync(CancellationToken cancellationToken) =>
+        await source.DescribeAsync(Name, copy.Table.Route!.Columns, cancellationToken).ConfigureAwait(false)
+        ?? throw new FaultException(new Fault(
+            ErrorClass.Table, $"Table {Name} is no longer there at the source.", "Remove it from the pipeline's tables or create it, then refresh."));
+
+    Task<ITableChunks?> OpenAsync(ChunkTable table, bool restart, CancellationToken cancellationToken) => session.OpenChunksAsync(
+        new ChunkedCopy(copy.Table.Route!, table, copy.Replace, restart, session.Position) { Transform = copy.Table.Route!.Fingerprint }, cancellationToken);
+
     /// <returns>False: the table cannot be copied by chunks.</returns>
     /// <exception cref="FaultException">It cannot be copied at all as it is.</exception>
     public async Task<bool> RunAsync(CancellationToken cancellationToken)
@@ -19,11 +36,8 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
         var restart = copy.Restart;
         for (var shapes = 1; ; shapes++)
         {
-            var table = await source.DescribeAsync(Name, copy.Table.Route!.Columns, cancellationToken).ConfigureAwait(false)
-                ?? throw new FaultException(new Fault(
-                    ErrorClass.Table, $"Table {Name} is no longer there at the source.", "Remove it from the pipeline's tables or create it, then refresh."));
-            await using var chunks = await session.OpenChunksAsync(
-                new ChunkedCopy(copy.Table.Route, table, copy.Replace, restart, session.Position), cancellationToken).ConfigureAwait(false);
+            var table = await DescribeAsync(cancellationToken).ConfigureAwait(false);
+            await using var chunks = await OpenAsync(table, restart, cancellationToken).ConfigureAwait(false);
             if (chunks is null)
                 return false;
             try

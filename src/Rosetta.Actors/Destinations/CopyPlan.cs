@@ -8,7 +8,7 @@ namespace Rosetta.Actors.Destinations;
 /// <summary>What a lane has to do about its tables before it streams. Pure.</summary>
 /// <param name="Copies">Tables to copy, largest first; true: the target may be emptied.</param>
 /// <param name="Adoptions">Tables that stream from now on without a copy.</param>
-/// <param name="Forgotten">Tables the destination has a state for that are no longer planned.</param>
+/// <param name="Forgotten">Tables the destination has a state for that are no longer planned, or go to another target now; what was their target stays as it is.</param>
 public sealed record CopyPlan(
     IReadOnlyList<(PlannedTable Table, bool EmptyFirst)> Copies, IReadOnlyList<PlannedTable> Adoptions, IReadOnlyList<TableName> Forgotten)
 {
@@ -27,7 +27,7 @@ public sealed record CopyPlan(
         foreach (var table in plan.Tables.Where(t => t.Route is not null))
         {
             var ordered = plan.Resync.TryGetValue(table.Source, out var order) && !done.Contains((table.Source, order.RequestId));
-            var known = states.GetValueOrDefault(table.Source);
+            var known = states.GetValueOrDefault(table.Source) is { } there && there.Target == table.Route!.Target ? there : null;
             if (ordered && (order.Force || known?.Since is null || known.Stop is not null))
                 copies.Add((table, true));
             else if (IsOtherwise(table, known) || (known is null && !refused.Contains(table.Source)))
@@ -43,10 +43,11 @@ public sealed record CopyPlan(
         bool IsOtherwise(PlannedTable table, DestinationTable? known) =>
             known is { Since: not null } && known.Transform != table.Route!.Fingerprint && !refused.Contains(table.Source);
 
-        var wanted = plan.Tables.Where(t => t.Route is not null || t.Error is not null).Select(t => t.Source).ToHashSet();
+        // A table that cannot be had now keeps its state.
+        var wanted = plan.Tables.Where(t => t.Route is not null || t.Error is not null).ToDictionary(t => t.Source, t => t.Route?.Target);
         return new CopyPlan(
             [.. copies.OrderByDescending(c => c.Item1.Description?.EstimatedBytes ?? 0)],
             adoptions,
-            [.. states.Keys.Where(k => !wanted.Contains(k))]);
+            [.. states.Values.Where(s => !wanted.TryGetValue(s.Source, out var target) || (target is { } other && other != s.Target)).Select(s => s.Source)]);
     }
 }

@@ -44,8 +44,11 @@ public sealed record LaneContext(
     /// <summary>Tables already stopped for having lost changes at the source, by reason; each stops once.</summary>
     internal HashSet<(TableName Table, string Reason)> DriftsHandled { get; } = [];
 
-    /// <summary>Told of a table that cannot be copied as it is: it is not tried again without an order.</summary>
-    internal Action<TableName> Refused { get; init; } = static _ => { };
+    /// <summary>Told of a table that cannot be copied as it is: it is not tried again without an order, or another choice.</summary>
+    internal Action<PlannedTable> Refused { get; init; } = static _ => { };
+
+    /// <summary>Told which tables the destination has a state for, or may soon have: they stay in the publication.</summary>
+    public Action<IReadOnlySet<TableName>> Holds { get; init; } = static _ => { };
 
     /// <summary>The transforms of its tables, for one run of the lane.</summary>
     internal LaneTransforms MakeTransforms() => new(

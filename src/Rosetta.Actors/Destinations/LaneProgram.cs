@@ -20,7 +20,7 @@ namespace Rosetta.Actors.Destinations;
 public sealed class LaneProgram(LaneContext context, TimeProvider time)
 {
     readonly LaneTransforms _transforms = context.MakeTransforms();
-    ImmutableHashSet<TableName> _refused = [];
+    ImmutableDictionary<TableName, TableRoute> _refused = ImmutableDictionary<TableName, TableRoute>.Empty;
     ImmutableHashSet<(TableName, long)> _done = [];
     readonly LandingGate _landing = new();
     readonly Lock _gate = new();
@@ -124,18 +124,25 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     /// <summary>Copies, adopts and forgets what the plan asks for. False: the plan changed meanwhile or a copy has to be tried again.</summary>
     async Task<bool> FollowPlanAsync(IDestinationSession session, DestinationPlan plan, CancellationToken cancellationToken)
     {
+        var routes = plan.Tables.Where(t => t.Route is not null).ToDictionary(t => t.Source, t => t.Route!);
+        // Before anything is forgotten: what a table's changed choice has called off may still be landing.
+        await _chunks!.KeepAsync(routes).ConfigureAwait(false);
+        foreach (var (table, route) in _refused.Where(r => !r.Value.IsSameAs(routes.GetValueOrDefault(r.Key))))
+            ImmutableInterlocked.TryRemove(ref _refused, table, out _);
         ShowTables(session, plan);
-        var todo = CopyPlan.For(plan, session.Tables, _refused, _done);
+        var todo = CopyPlan.For(plan, session.Tables, _refused.Keys.ToHashSet(), _done);
         foreach (var table in todo.Forgotten)
             await session.ForgetTableAsync(table, cancellationToken).ConfigureAwait(false);
+        context.Holds(session.Tables.Keys.Concat(routes.Keys).ToHashSet());
         await StopDriftedAsync(session, plan, cancellationToken).ConfigureAwait(false);
-        session.Route(_transforms.Follow(plan.Tables.Where(t => t.Route is not null).ToDictionary(t => t.Source, t => t.Route!)));
         FinishOrders(session, plan);
+        var chunked = _stopping ? [] : WantedByChunks(session, plan, todo);
+        var refused = await BeginAsync(session, chunked, cancellationToken).ConfigureAwait(false);
+        session.Route(_transforms.Follow(routes));
         if (_stopping)
             return true;
-        var chunked = WantedByChunks(session, plan, todo);
-        _chunks!.Want(chunked);
-        todo = todo with { Copies = [.. todo.Copies.Where(c => chunked.All(w => w.Table.Source != c.Table.Source))] };
+        _chunks.Want(chunked);
+        todo = todo with { Copies = [.. todo.Copies.Where(c => !refused.Contains(c.Table.Source) && chunked.All(w => w.Table.Source != c.Table.Source))] };
         if (todo.Copies.Count == 0 && todo.Adoptions.Count == 0)
             return true;
 
@@ -147,7 +154,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         {
             if (error is not null)
             {
-                Refuse(table);
+                if (plan.Tables.FirstOrDefault(t => t.Source == table) is { Route: not null } planned)
+                    Refuse(planned);
                 await StopOutdatedAsync(session, plan, table, error, cancellationToken).ConfigureAwait(false);
             }
 
@@ -168,18 +176,46 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         if (!session.Tables.Values.Any(t => t.Since is not null))
             return [];
         var wanted = todo.Copies.Where(c => c.Table.Route?.Transform is null && !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
-            .Select(c => new WantedCopy(c.Table, c.EmptyFirst, !IsReplacing(c.Table.Source), OrderOf(c.Table.Source))).ToList();
+            .Select(c => new WantedCopy(c.Table, c.EmptyFirst, !IsReplacing(c.Table.Source) || IsOtherwise(c.Table), OrderOf(c.Table.Source))).ToList();
         wanted.AddRange(plan.Tables
             .Where(t => t.Route is { Transform: null } && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))
             .Select(t => new WantedCopy(t, IsReplacing(t.Source), false, OrderOf(t.Source))));
         return wanted;
+
+        bool IsOtherwise(PlannedTable table) => session.Tables.GetValueOrDefault(table.Source)?.Transform != table.Route!.Fingerprint;
 
         bool IsReplacing(TableName table) => session.Tables.GetValueOrDefault(table) is { Stop: null, Copying.Replaces: true };
 
         ResyncOrder? OrderOf(TableName table) => plan.Resync.TryGetValue(table, out var order) && !_done.Contains((table, order.RequestId)) ? order : null;
     }
 
-    void Refuse(TableName table) => ImmutableInterlocked.Update(ref _refused, (set, t) => set.Add(t), table);
+    /// <summary>
+    /// A table that streams, and whose rows are to be made otherwise, is in its copy before the first change comes by its new route: columns that were not
+    /// wanted until now are there then, and what the chunks bring completes the rows that have come meanwhile.
+    /// </summary>
+    /// <returns>Those that cannot be copied as they are.</returns>
+    async Task<HashSet<TableName>> BeginAsync(IDestinationSession session, List<WantedCopy> wanted, CancellationToken cancellationToken)
+    {
+        var refused = new HashSet<TableName>();
+        var changed = wanted.Where(w => w is { Restart: true, Replace: true } && session.Tables.GetValueOrDefault(w.Table.Source) is { Streams: true } known && known.Transform != w.Table.Route!.Fingerprint).ToList();
+        foreach (var copy in changed)
+        {
+            wanted.Remove(copy);
+            switch (await _chunks!.BeginAsync(copy, cancellationToken).ConfigureAwait(false))
+            {
+                case CopyBeginning.Begun:
+                    wanted.Add(copy with { Restart = false });
+                    break;
+                case CopyBeginning.Refused:
+                    refused.Add(copy.Table.Source);
+                    break;
+            }
+        }
+
+        return refused;
+    }
+
+    void Refuse(PlannedTable table) => ImmutableInterlocked.Update(ref _refused, (set, t) => set.SetItem(t.Source, t.Route!), table);
 
     void Answer(TableName table, ResyncOrder order, string? error)
     {
@@ -312,7 +348,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 shown = shown with { SnapshotRows = known.CopiedRows, Since = known.Since };
             if (known is { Since: not null, Copying: null })
                 shown = shown with { SnapshotRowsEstimated = known.CopiedRows };
-            if (known is null && Status.Of(table.Source) is { State: TableState.Error } before && _refused.Contains(table.Source))
+            if (known is null && Status.Of(table.Source) is { State: TableState.Error } before && _refused.ContainsKey(table.Source))
                 shown = before;
             Status.Set(shown);
         }

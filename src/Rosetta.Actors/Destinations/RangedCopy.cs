@@ -20,7 +20,7 @@ sealed class RangedCopy(LaneContext context, IDestinationSession session, ITable
     {
         var table = reader.InRanges(description, planned.Route!.Columns);
         await using var chunks = await session.OpenChunksAsync(
-            new ChunkedCopy(planned.Route, table, Replace: false, Restart: true, since), cancellationToken).ConfigureAwait(false);
+            new ChunkedCopy(planned.Route, table, Replace: false, Restart: true, since) { Transform = planned.Route.Fingerprint }, cancellationToken).ConfigureAwait(false);
         if (chunks is null)
             return false;
         // The first range is small: it tells the size of a row.

@@ -170,6 +170,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             ChunkRows = _services.Settings.ChunkRows,
             RangedFrom = _services.Settings.RangedFrom,
             SnapshotBudget = _services.Settings.SnapshotBudget,
+            Holds = tables => run.Held[id] = tables,
         };
         var actor = Context.Watch(Context.ActorOf(DestinationActor.Props(context, _services.Time), $"destination-{id}-{run.Epoch}-{attached.Generation:N}"));
         _destinations[id] = new Attached(actor, status, lane, attached);

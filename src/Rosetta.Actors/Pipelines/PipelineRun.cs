@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Lanes;
+using Rosetta.Core.Tables;
 using Rosetta.Store.Pipelines;
 using Rosetta.Store.Runtime;
 
@@ -48,6 +49,16 @@ public sealed class PipelineRun : IDisposable
         Plans[d.Destination.Id] is not { Drifts.Count: > 0 } plan
         || (DriftsStored.TryGetValue(d.Destination.Id, out var stored) && stored.Drifts.Count == plan.Drifts.Count
             && plan.Drifts.All(x => stored.Drifts.ContainsKey(x.Key))));
+
+    /// <summary>The tables that each destination has a state for, as far as it has been opened.</summary>
+    public ConcurrentDictionary<long, IReadOnlySet<TableName>> Held { get; } = new();
+
+    /// <summary>
+    /// Tables that are published and have to stay so although nobody may want them any more: as long as a destination has a state for one, it would go on
+    /// from there, over a gap, if the table were chosen again.
+    /// </summary>
+    public IEnumerable<TableName> StillHeld(IReadOnlySet<TableName> published) => published.Where(t => Definition.Destinations.Any(
+        d => !Held.TryGetValue(d.Destination.Id, out var held) || held.Contains(t)));
 
     public SourceLink LaneSource { get; }
 

@@ -2,6 +2,7 @@ using Akka.Event;
 using Rosetta.Actors.Pipelines;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Catalog;
 using Rosetta.Postgres.Source;
 
 namespace Rosetta.Actors.Replication;
@@ -51,7 +52,7 @@ sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
         }
 
         var ensured = await _publications
-            .EnsureAsync(run.Definition.Id, stored, PipelinePlanner.Wanted(run.Definition, tables), cancellationToken).ConfigureAwait(false);
+            .EnsureAsync(run.Definition.Id, stored, Published(stored, tables), cancellationToken).ConfigureAwait(false);
         link.Publications = ensured.Facts;
         foreach (var added in ensured.Added.Where(_seen.Add))
             log.Info("Pipeline {Pipeline}: table [{Table}] is published", run.Definition.Id, added);
@@ -63,6 +64,15 @@ sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
         run.PlansChanged(changed);
         run.Refreshes.End(refreshes);
         return ensured.Facts;
+    }
+
+    /// <summary>What is wanted, and what leaves the publication only when every destination has forgotten it.</summary>
+    HashSet<TableName> Published(PublicationFacts? stored, IReadOnlyList<SourceTable> tables)
+    {
+        var published = PipelinePlanner.Wanted(run.Definition, tables).ToHashSet();
+        if (stored is { IsAdopted: false })
+            published.UnionWith(run.StillHeld(stored.Tables).Intersect(tables.Select(t => t.Name)));
+        return published;
     }
 
     IEnumerable<TablePublicationFailure> Unfit(IReadOnlyList<TablePublicationFailure> known) =>

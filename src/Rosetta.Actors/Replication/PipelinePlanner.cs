@@ -73,11 +73,7 @@ public static class PipelinePlanner
     static IReadOnlyList<PlannedTable> PlanTables(
         PipelineDestination destination, IReadOnlyList<TableDescription> catalog, IReadOnlySet<TableName>? published) =>
         TablePlanner.Plan(
-            [.. destination.TableSyncs.Select(t => new TableChoice(t.TableName, t.TableNameTarget, t.Columns, t.Enabled)
-            {
-                Transform = TransformChoice.Of(t.FilterSql, t.CustomSql),
-            })],
-            catalog, SchemaOf(destination.Destination), published);
+            [.. destination.TableSyncs.Select(t => t.ToChoice())], catalog, SchemaOf(destination.Destination), published);
 
     /// <summary>Ordinary tables and leaf partitions; partitioned roots only where a user's publication publishes by them.</summary>
     static IReadOnlyList<TableDescription> Candidates(IReadOnlyList<SourceTable> tables, IReadOnlySet<TableName>? published) =>

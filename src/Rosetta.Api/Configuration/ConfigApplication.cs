@@ -21,7 +21,7 @@ sealed class ConfigApplication(ConfigStore store, TimeProvider time)
         {
             try
             {
-                await TableSyncChecks.CheckAsync(choice.Source, choice.TableSyncs, cancellationToken);
+                choice.Change.Warnings = await TableSyncChecks.CheckAsync(choice.Source, choice.TableSyncs, cancellationToken);
             }
             catch (RequestProblemException e) when (e.Errors is not null)
             {
@@ -48,6 +48,8 @@ sealed class ConfigApplication(ConfigStore store, TimeProvider time)
             async within =>
             {
                 var run = await ConfigRun.RunAsync(within, submission, CancellationToken.None);
+                foreach (var warned in plan.Changes.Where(c => c.Warnings.Count > 0))
+                    run.Changes.First(c => c.Object == warned.Object && c.Name == warned.Name).Warnings = warned.Warnings;
                 foreach (var late in run.Deleted.Where(d => d.Slot is not null && !shutOut.Contains(d.Pipeline.Id)))
                     late.Change.Refused ??= $"Pipeline '{late.Pipeline.Name}' was started meanwhile. Try again.";
                 if (!run.IsRefused) await DropSlotsAsync(run);

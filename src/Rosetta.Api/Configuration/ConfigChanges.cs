@@ -12,8 +12,9 @@ public sealed record ConfigChangesAnswer(IReadOnlyList<ConfigChangeAnswer> Chang
 /// <param name="Name">Its name; of a pipeline_destination <c>pipeline/destination</c>.</param>
 /// <param name="Refused">Why it cannot be done now; null when it can.</param>
 /// <param name="Line">Where it is in the file; null for what is not.</param>
+/// <param name="Warnings">What works, but not in every case, with the SQL that mends it.</param>
 public sealed record ConfigChangeAnswer(
-    string Kind, string Object, string Name, IReadOnlyList<ConfigFieldAnswer> Fields, string? Refused, long? Line);
+    string Kind, string Object, string Name, IReadOnlyList<ConfigFieldAnswer> Fields, string? Refused, long? Line, IReadOnlyList<string> Warnings);
 
 /// <summary>A field that changes. Of a secret only whether there is one is shown: <c>***</c>.</summary>
 public sealed record ConfigFieldAnswer(string Field, JsonNode? Old, JsonNode? New);
@@ -25,6 +26,8 @@ sealed record PlannedChange(string Kind, string Object, string Name, string? Pat
     public List<ConfigFieldAnswer> Fields { get; } = [];
 
     public string? Refused { get; set; }
+
+    public IReadOnlyList<string> Warnings { get; set; } = [];
 
     /// <summary>Fields of objects that exist make an update; without any it is none.</summary>
     public string ActualKind => Kind == "update" && Fields.Count == 0 && Refused is null ? "none" : Kind;

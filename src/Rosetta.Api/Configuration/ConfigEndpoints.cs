@@ -54,7 +54,7 @@ static partial class ConfigEndpoints
     static ConfigChangesAnswer Answer(ConfigRun run, ConfigSubmission submission, bool applied) => new(
         [
             .. run.Changes.Select(c => new ConfigChangeAnswer(
-                c.ActualKind, c.Object, c.Name, c.Fields, c.Refused, c.Path is null ? null : submission.Errors.LineOf(c.Path))),
+                c.ActualKind, c.Object, c.Name, c.Fields, c.Refused, c.Path is null ? null : submission.Errors.LineOf(c.Path), c.Warnings)),
         ],
         applied);
 

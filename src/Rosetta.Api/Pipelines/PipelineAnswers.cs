@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 using Rosetta.Core.Positions;
 
 namespace Rosetta.Api.Pipelines;
@@ -6,8 +7,10 @@ namespace Rosetta.Api.Pipelines;
 /// <summary>A pipeline in answers.</summary>
 /// <param name="Status">What is asked for: START or PAUSE.</param>
 /// <param name="Runtime">What is.</param>
+/// <param name="Warnings">After a destination was attached: what works, but not in every case, with the SQL that mends it.</param>
 public sealed record PipelineAnswer(
-    long Id, string Name, long SourceId, string Status, RuntimeAnswer Runtime, IReadOnlyList<PipelineDestinationAnswer> Destinations);
+    long Id, string Name, long SourceId, string Status, RuntimeAnswer Runtime, IReadOnlyList<PipelineDestinationAnswer> Destinations,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null);
 
 /// <summary>What a pipeline does. Before the first start: STOPPED, and nulls.</summary>
 /// <param name="State">STOPPED, STOPPING, STARTING, ERROR, RETRYING, SNAPSHOTTING, DEGRADED or RUNNING.</param>
@@ -66,4 +69,9 @@ public sealed record TableAnswer(
     string? Remedy);
 
 /// <summary>The choice of tables of a destination, as PUT takes it.</summary>
-public sealed record TableSyncsAnswer(IReadOnlyList<TableSyncBody> TableSyncs);
+/// <param name="Resyncing">After PUT: tables of the started pipeline that are copied anew because of it.</param>
+/// <param name="Warnings">After PUT: what works, but not in every case, with the SQL that mends it.</param>
+public sealed record TableSyncsAnswer(
+    IReadOnlyList<TableSyncBody> TableSyncs,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Resyncing = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null);

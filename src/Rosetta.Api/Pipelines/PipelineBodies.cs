@@ -16,7 +16,10 @@ public sealed record AttachDestination(
 
 /// <summary>Body of <c>PUT /pipelines/{id}/destinations/{dest_id}/tables</c>: the whole list; empty means every user table.</summary>
 /// <param name="PresetId">In place of table_syncs: those of a preset, copied now.</param>
-public sealed record ReplaceTableSyncs(IReadOnlyList<TableSyncBody>? TableSyncs = null, long? PresetId = null);
+/// <param name="Resyncing">Accepted and ignored, so that an answer can be sent back.</param>
+/// <param name="Warnings">Accepted and ignored.</param>
+public sealed record ReplaceTableSyncs(
+    IReadOnlyList<TableSyncBody>? TableSyncs = null, long? PresetId = null, IReadOnlyList<string>? Resyncing = null, IReadOnlyList<string>? Warnings = null);
 
 /// <summary>A choice of table.</summary>
 /// <param name="TableName">schema.table as in the catalog (no schema: public), or a pattern with *. A part that contains . " or * is written in double quotes.</param>

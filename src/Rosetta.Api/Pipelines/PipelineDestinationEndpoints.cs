@@ -6,6 +6,8 @@ using Rosetta.Api.Bodies;
 using Rosetta.Api.Documents;
 using Rosetta.Api.Presets;
 using Rosetta.Api.Problems;
+using Rosetta.Core.Pipelines;
+using Rosetta.Core.Tables;
 using Rosetta.Store;
 using Rosetta.Store.Pipelines;
 
@@ -41,7 +43,7 @@ static class PipelineDestinationEndpoints
             .Describe("Show the choice of tables").Gives<TableSyncsAnswer>().Refuses(404);
 
         destinations.MapPut("/{destinationId:long}/tables", ReplaceAsync)
-            .Describe("Replace the choice of tables", "An empty list means every user table; with preset_id the tables of a preset are copied. The pipeline must be paused.")
+            .Describe("Replace the choice of tables", "An empty list means every user table; with preset_id the tables of a preset are copied. A started pipeline follows: what alters a table copies that table anew, the others go on.")
             .Takes<ReplaceTableSyncs>().Gives<TableSyncsAnswer>().Refuses(404, 409);
 
         destinations.MapPost("/{destinationId:long}/tables/{table}/resync", PipelineRequests.ResyncTableAsync)
@@ -58,11 +60,11 @@ static class PipelineDestinationEndpoints
     {
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
         var syncs = await TableChoices.ReadAsync(store, body.Value.TableSyncs, body.Value.PresetId, cancellationToken);
-        await TableSyncChecks.CheckAsync(pipeline.Source, syncs, cancellationToken);
+        var warnings = await TableSyncChecks.CheckAsync(pipeline.Source, syncs, cancellationToken);
         await TargetChecks.CheckAsync(store, id, body.Value.DestinationId, syncs, cancellationToken);
         var snapshot = body.Value.Snapshot == "none" ? SnapshotChoice.None : SnapshotChoice.Initial;
         return await (await store.PipelineDestinations.AttachAsync(id, body.Value.DestinationId, snapshot, syncs, cancellationToken)).AnswerAsync(
-            store, answer => TypedResults.Created($"/api/v1/pipelines/{id}/destinations/{body.Value.DestinationId}/metadata", answer), cancellationToken,
+            store, answer => TypedResults.Created($"/api/v1/pipelines/{id}/destinations/{body.Value.DestinationId}/metadata", answer with { Warnings = warnings }), cancellationToken,
             "destination_id");
     }
 
@@ -71,14 +73,32 @@ static class PipelineDestinationEndpoints
     {
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
         var syncs = await TableChoices.ReadAsync(store, body.Value.TableSyncs, body.Value.PresetId, cancellationToken);
-        await TableSyncChecks.CheckAsync(pipeline.Source, syncs, cancellationToken);
+        var warnings = await TableSyncChecks.CheckAsync(pipeline.Source, syncs, cancellationToken);
         await TargetChecks.CheckAsync(store, id, destinationId, syncs, cancellationToken);
-        return (await store.PipelineDestinations.ReplaceTableSyncsAsync(id, destinationId, syncs, cancellationToken)).Answer(
-            saved => Tables(saved, destinationId));
+        var saved = await store.PipelineDestinations.ReplaceTableSyncsAsync(id, destinationId, syncs, cancellationToken);
+        var resyncing = saved.IsSaved ? await ResyncingAsync(store, pipeline, destinationId, syncs, cancellationToken) : null;
+        return saved.Answer(now => Tables(now, destinationId, resyncing, warnings));
     }
 
-    static IResult Tables(PipelineDefinition pipeline, long destinationId) =>
+    /// <summary>The tables that a started pipeline copies anew because their choice says something else than before.</summary>
+    static async Task<IReadOnlyList<string>> ResyncingAsync(
+        ConfigStore store, PipelineDefinition before, long destinationId, IReadOnlyList<TableSync> now, CancellationToken cancellationToken)
+    {
+        if (before.Status != PipelineStatus.Start || before.Destinations.FirstOrDefault(d => d.Destination.Id == destinationId) is not { } attached) return [];
+        var status = (await store.Status.ReadAsync([before.Id], cancellationToken))[before.Id].Destinations.GetValueOrDefault(destinationId);
+        var (was, wanted) = (attached.TableSyncs.Select(t => t.ToChoice()).ToList(), now.Select(t => t.ToChoice()).ToList());
+        var schema = attached.Destination.Config.Text("schema");
+        return
+        [
+            .. (status?.Tables ?? []).Where(t => t.State is not "EXCLUDED" and not "PENDING" && TableName.TryParse(t.TableName, out var name)
+                && TablePlanner.RouteOf(was, name, schema) is { } old && TablePlanner.RouteOf(wanted, name, schema) is { } route && !route.IsSameAs(old))
+                .Select(t => t.TableName),
+        ];
+    }
+
+    static IResult Tables(
+        PipelineDefinition pipeline, long destinationId, IReadOnlyList<string>? resyncing = null, IReadOnlyList<string>? warnings = null) =>
         pipeline.Destinations.FirstOrDefault(d => d.Destination.Id == destinationId) is { } attached
-            ? TypedResults.Ok(new TableSyncsAnswer([.. attached.TableSyncs.Select(TableSyncChecks.ToBody)]))
+            ? TypedResults.Ok(new TableSyncsAnswer([.. attached.TableSyncs.Select(TableSyncChecks.ToBody)], resyncing, warnings))
             : PipelineReader.NoDestination(pipeline.Id, destinationId);
 }

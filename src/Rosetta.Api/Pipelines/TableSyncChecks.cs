@@ -26,13 +26,24 @@ static class TableSyncChecks
     /// <summary>
     /// Connects only when columns, filters or SQL are given. A table that the source does not have is accepted: it goes to ERROR when the pipeline runs.
     /// </summary>
+    /// <returns>Warnings: what works, but not in every case, each with the SQL that mends it.</returns>
     /// <exception cref="RequestProblemException">422 for wrong columns and for SQL that is refused, 503 when the source is away.</exception>
-    public static async Task CheckAsync(SourceDefinition source, IReadOnlyList<TableSync> syncs, CancellationToken cancellationToken)
+    public static async Task<IReadOnlyList<string>> CheckAsync(SourceDefinition source, IReadOnlyList<TableSync> syncs, CancellationToken cancellationToken)
     {
-        if (syncs.All(s => s.Columns is null && s.FilterSql is null && s.CustomSql is null)) return;
+        var (errors, warnings) = await FindAsync(source, syncs, cancellationToken);
+        errors.ThrowIfAny("body");
+        return [.. warnings.Select(w => $"{w.Table}: {w.Text}")];
+    }
+
+    /// <summary>What is wrong, and what may become so.</summary>
+    /// <exception cref="RequestProblemException">503 when the source is away.</exception>
+    public static async Task<(FieldErrors Errors, IReadOnlyList<TransformWarning> Warnings)> FindAsync(
+        SourceDefinition source, IReadOnlyList<TableSync> syncs, CancellationToken cancellationToken)
+    {
+        var (errors, warnings) = (new FieldErrors(), new List<TransformWarning>());
+        if (syncs.All(s => s.Columns is null && s.FilterSql is null && s.CustomSql is null)) return (errors, warnings);
         var tables = await SourceAccess.RunAsync(source, (database, token) => new SourceCatalog(database).ListAsync(null, token), cancellationToken);
         var catalog = tables.ToDictionary(t => t.Name.ToString(), t => t.Description, StringComparer.Ordinal);
-        var errors = new FieldErrors();
         using var engine = syncs.Any(s => s.FilterSql is not null || s.CustomSql is not null) ? new DuckEngine(EngineLimits.Interactive) : null;
         for (var i = 0; i < syncs.Count; i++)
         {
@@ -44,9 +55,10 @@ static class TableSyncChecks
             // What is wrong with the columns has been said.
             foreach (var problem in compiled.Problems.Where(p => p.Field != "columns" || syncs[i].Columns is null))
                 errors.Add($"table_syncs[{i}].{problem.Field}", problem.Message);
+            warnings.AddRange((compiled.Transform?.Warnings(table.ReplicaIdentity == 'f') ?? []).Select(w => new TransformWarning(table.Name, w)));
         }
 
-        errors.ThrowIfAny("body");
+        return (errors, warnings);
     }
 
     static void Check(string field, TableDescription table, IReadOnlyList<string> columns, FieldErrors errors)
@@ -57,3 +69,6 @@ static class TableSyncChecks
             errors.Add(field, $"must contain the key column '{missing}'");
     }
 }
+
+/// <summary>A transform works, but not in every case; the text says what mends it.</summary>
+readonly record struct TransformWarning(TableName Table, string Text);

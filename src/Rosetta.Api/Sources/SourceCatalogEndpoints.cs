@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Rosetta.Api.Bodies;
 using Rosetta.Api.Documents;
+using Rosetta.Api.Pipelines;
 using Rosetta.Api.Problems;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
@@ -51,7 +52,21 @@ static class SourceCatalogEndpoints
         await using var database = new SourceDatabase(source.ToEndpoint());
         // A look at the source for pipelines to come: no slot of a certain pipeline is meant.
         var request = new PreflightRequest(source.PublicationName, SourceNames.Slot(source.ReplicationName, 0), SlotIsOurs: true);
-        return TypedResults.Ok(PreflightAnswer.From(await Preflight.RunAsync(database, request, cancellationToken)));
+        var report = await Preflight.RunAsync(database, request, cancellationToken);
+        var answer = PreflightAnswer.From(report);
+        // A source that cannot be read has been told already.
+        return TypedResults.Ok(report.Blocking is null ? answer with { Findings = [.. answer.Findings, .. await OfTransformsAsync(source, store, cancellationToken)] } : answer);
+    }
+
+    /// <summary>What the transforms of the source's pipelines need of their tables to hold in every case.</summary>
+    static async Task<IReadOnlyList<FindingAnswer>> OfTransformsAsync(SourceDefinition source, ConfigStore store, CancellationToken cancellationToken)
+    {
+        var syncs = (await store.Pipelines.OfSourceAsync(source.Id, cancellationToken)).SelectMany(p => p.Destinations).SelectMany(d => d.TableSyncs).ToList();
+        return
+        [
+            .. (await TableSyncChecks.FindAsync(source, syncs, cancellationToken)).Warnings.Distinct().Select(w => new FindingAnswer(
+                "warning", "transform", w.Text, $"ALTER TABLE {w.Table.ToSql()} REPLICA IDENTITY FULL;", w.Table.ToString())),
+        ];
     }
 
     static async Task<IResult> CreateAsync(long id, Body<CreatePublication> body, ConfigStore store, CancellationToken cancellationToken)

@@ -100,6 +100,7 @@ static class ConfigCommands
             i.Line($"{sign} {change.Kind} {change.Object.Replace('_', ' ')} {change.Name}{(change.Line is { } line ? $"  (line {line})" : "")}");
             foreach (var field in change.Fields)
                 i.Line(change.Kind == "create" ? $"    {field.Field}: {Text(field.New)}" : $"    {field.Field}: {Text(field.Old)} -> {Text(field.New)}");
+            foreach (var warning in change.Warnings ?? []) i.Line($"    warning: {warning}");
             if (change.Refused is not null) i.Line($"    refused: {change.Refused}");
         }
 

@@ -53,7 +53,7 @@ static class PresetCommands
         var pipeline = new Argument<string>("pipeline") { Description = "Id or name" };
         var destination = new Argument<string>("destination") { Description = "Id or name" };
         return Verb.Create(
-            "use", "Gives its tables to a destination of a paused pipeline, in place of those it has; 'pipelines attach --preset' to a new one",
+            "use", "Gives its tables to a destination of a pipeline, in place of those it has; 'pipelines attach --preset' to a new one",
             async i =>
             {
                 var preset = await i.IdAsync(Collection, PresetArgument);

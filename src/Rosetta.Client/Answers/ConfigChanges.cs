@@ -11,7 +11,8 @@ public sealed record ConfigChanges(IReadOnlyList<ConfigChange> Changes, bool App
 /// <param name="Object">source, destination, preset, pipeline or pipeline_destination.</param>
 /// <param name="Refused">Why it cannot be done now; null when it can.</param>
 /// <param name="Line">In the file; null for what it does not have.</param>
-public sealed record ConfigChange(string Kind, string Object, string Name, IReadOnlyList<ConfigField> Fields, string? Refused, long? Line);
+/// <param name="Warnings">What works, but not in every case.</param>
+public sealed record ConfigChange(string Kind, string Object, string Name, IReadOnlyList<ConfigField> Fields, string? Refused, long? Line, IReadOnlyList<string>? Warnings = null);
 
 /// <summary>A field that changes; secrets are <c>***</c>.</summary>
 public sealed record ConfigField(string Field, JsonElement? Old, JsonElement? New);

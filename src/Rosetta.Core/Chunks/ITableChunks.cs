@@ -30,6 +30,9 @@ public sealed record ChunkedCopy(TableRoute Route, ChunkTable Table, bool Replac
     /// <summary>Names a backfill, so that it goes on where it was.</summary>
     public string? Job { get; init; }
 
+    /// <summary>Stored with the table: the <see cref="TableRoute.Fingerprint"/> of what makes its rows.</summary>
+    public string? Transform { get; init; }
+
     /// <summary>Rows that only the destination has are deleted.</summary>
     public bool DeletesExtra => Purpose switch
     {

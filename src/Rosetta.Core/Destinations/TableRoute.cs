@@ -12,8 +12,13 @@ public sealed record TableRoute(TableName Source, TableName Target, IReadOnlyLis
     /// <summary>What is made of the rows on their way; null: nothing. Destinations do not look at it: they see what came of it.</summary>
     public TransformChoice? Transform { get; init; }
 
-    /// <summary>Names what is made of the rows: a table whose rows were made otherwise has to be copied again. Null without a transform.</summary>
-    public string? Fingerprint => Transform?.Fingerprint(Columns);
+    /// <summary>
+    /// Names what is made of the rows: a table whose rows were made otherwise has to be copied again. Null for a table as it is, with all its columns.
+    /// </summary>
+    public string? Fingerprint => Transform is null && Columns is null ? null : (Transform ?? new TransformChoice(null, null)).Fingerprint(Columns);
+
+    /// <summary>Goes to the same table, and rows are made the same way.</summary>
+    public bool IsSameAs(TableRoute? other) => other is not null && Target == other.Target && Fingerprint == other.Fingerprint;
 }
 
 /// <summary>A table's state as the destination stores it, in the transaction that made it so.</summary>

@@ -60,6 +60,28 @@ public static class TablePlanner
         return InOrder(planned);
     }
 
+    /// <summary>The entry that holds for a table, as <see cref="Plan"/> finds it; null when none does, or one excludes it.</summary>
+    public static TableChoice? ChoiceOf(IReadOnlyList<TableChoice> choices, TableName table)
+    {
+        if (choices.Count == 0)
+            return new TableChoice(table.ToString(), null, null, true);
+        var holding = choices.FirstOrDefault(c => !c.IsPattern && Names(c, table));
+        if (holding is null)
+        {
+            var patterns = choices.Where(c => c.IsPattern && TablePattern.TryParse(c.Table, out var pattern) && pattern!.Matches(table)).ToList();
+            holding = patterns.Exists(p => !p.Enabled) ? null : patterns.FirstOrDefault();
+        }
+
+        return holding is { Enabled: true } ? holding : null;
+    }
+
+    /// <summary>Where a table goes by the entry that holds for it; null when it goes nowhere.</summary>
+    public static TableRoute? RouteOf(IReadOnlyList<TableChoice> choices, TableName table, string? destinationSchema) =>
+        ChoiceOf(choices, table) is { } choice ? RouteOf(table, choice, destinationSchema) : null;
+
+    static TableRoute RouteOf(TableName table, TableChoice choice, string? destinationSchema) =>
+        new(table, TargetOf(table, choice.Target, destinationSchema), choice.Columns) { Transform = choice.Transform };
+
     static bool Names(TableChoice choice, TableName table) => TableName.TryParse(choice.Table, out var name) && name == table;
 
     /// <summary>By name. Of several tables that would go to one target the first keeps it: rows of two tables in one are nobody's copy.</summary>
@@ -91,8 +113,7 @@ public static class TablePlanner
     static PlannedTable Include(
         TableDescription table, TableChoice choice, string? destinationSchema, IReadOnlySet<TableName>? published)
     {
-        var target = TargetOf(table.Name, choice.Target, destinationSchema);
-        var route = new TableRoute(table.Name, target, choice.Columns) { Transform = choice.Transform };
+        var route = RouteOf(table.Name, choice, destinationSchema);
         PlannedTable Fault(string error, string remedy) => new(table.Name, null, table, false, false, error, remedy);
         if (published is not null && !published.Contains(table.Name))
         {

@@ -39,7 +39,10 @@ sealed partial class PostgresSession
             var finished = copy.Job is { } job ? await BackfillProgress.LoadAsync(connection, _row, job, cancellationToken) : null;
             if (isCopy && !resumes)
                 Store(source, new StoredTable(
-                    new DestinationTable(source, copy.Route.Target, copy.Since, null, 0) { Copying = new CopyingState(null, false, copy.Replace) }, [.. copy.Table.Columns], copy.Table.Table.Oid));
+                    new DestinationTable(source, copy.Route.Target, copy.Since, null, 0) 
+                    {
+                        Copying = new CopyingState(null, false, copy.Replace), Transform = copy.Transform,
+                    }, [.. copy.Table.Columns], copy.Table.Table.Oid));
             return new TableChunks(
                 connection, OpenAnotherAsync, _row, copy, target, known?.Copying is not null, watch, Streamed,
                 finished ?? (resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0)),

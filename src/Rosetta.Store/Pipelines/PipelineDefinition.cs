@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Rosetta.Core.Pipelines;
+using Rosetta.Core.Tables;
 using Rosetta.Store.Destinations;
 using Rosetta.Store.Sources;
 
@@ -46,7 +47,10 @@ public sealed record TableSync(
     ImmutableArray<string>? Columns = null,
     string? FilterSql = null,
     string? CustomSql = null,
-    bool Enabled = true);
+    bool Enabled = true)
+{
+    public TableChoice ToChoice() => new(TableName, TableNameTarget, Columns, Enabled) { Transform = TransformChoice.Of(FilterSql, CustomSql) };
+}
 
 /// <summary>The short form that the config poller compares at every poll.</summary>
 public sealed record PipelineSummary(long Id, string Name, PipelineStatus Status, long ConfigVersion);

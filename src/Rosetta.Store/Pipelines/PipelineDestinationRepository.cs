@@ -61,7 +61,7 @@ public sealed class PipelineDestinationRepository(ConfigDatabase database, Pipel
             },
             cancellationToken);
 
-    /// <summary>Replaces the list of tables; refused while the pipeline is started, unless the list stays the same.</summary>
+    /// <summary>Replaces the list of tables, also of a started pipeline, which follows it.</summary>
     public Task<StoreResult<PipelineDefinition>> ReplaceTableSyncsAsync(
         long pipelineId, long destinationId, IReadOnlyList<TableSync> tableSyncs, CancellationToken cancellationToken) =>
         pipelines.ChangeAsync(
@@ -71,14 +71,9 @@ public sealed class PipelineDestinationRepository(ConfigDatabase database, Pipel
                     return (pipelineId, PipelineRepository.NoPipeline(pipelineId));
                 if (!await IsAttachedAsync(connection, transaction, pipelineId, destinationId, cancellationToken).ConfigureAwait(false))
                     return (pipelineId, NotAttached(pipelineId, destinationId));
-                if (pipeline.Status == "START")
-                {
-                    var current = await CurrentAsync(connection, transaction, pipelineId, destinationId, cancellationToken).ConfigureAwait(false);
-                    if (Same(current, tableSyncs)) return (pipelineId, null);
-                    return (pipelineId, (StoreOutcome.IllegalState,
-                        $"Pipeline '{pipeline.Name}' is started. Pause it before changing which tables are replicated."));
-                }
-
+                // The same list again is no change: a running pipeline is not bothered with it.
+                if (Same(await CurrentAsync(connection, transaction, pipelineId, destinationId, cancellationToken).ConfigureAwait(false), tableSyncs))
+                    return (pipelineId, null);
                 await connection.ExecuteAsync(new CommandDefinition(
                     "DELETE FROM table_syncs WHERE pipeline_id = @pipelineId AND destination_id = @destinationId",
                     new { pipelineId, destinationId }, transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);

@@ -33,6 +33,17 @@ public sealed class PipelineRepository(ConfigDatabase database, Installation ins
             },
             cancellationToken);
 
+    /// <summary>The pipelines that read a source.</summary>
+    public Task<IReadOnlyList<PipelineDefinition>> OfSourceAsync(long sourceId, CancellationToken cancellationToken) =>
+        database.ReadAsync<IReadOnlyList<PipelineDefinition>>(
+            async connection =>
+            {
+                var rows = await connection.QueryAsync<PipelineRow>(new CommandDefinition(
+                    $"{PipelineRow.Select} WHERE p.source_id = @sourceId ORDER BY p.id", new { sourceId }, cancellationToken: cancellationToken)).ConfigureAwait(false);
+                return [.. rows.Select(r => r.Open(installation.Secrets))];
+            },
+            cancellationToken);
+
     public Task<PipelineDefinition?> FindAsync(long id, CancellationToken cancellationToken) =>
         database.ReadAsync(connection => FindAsync(connection, null, id, cancellationToken), cancellationToken);
 

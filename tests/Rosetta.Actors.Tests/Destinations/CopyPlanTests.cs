@@ -63,6 +63,27 @@ public sealed class CopyPlanTests
     }
 
     [Fact]
+    public void Should_copy_again_a_table_whose_columns_were_chosen_otherwise()
+    {
+        var chosen = Table(Orders) with { Route = new TableRoute(Orders, Orders, ["id"]) };
+
+        Assert.Equal([(Orders, true)], Copies(For(Plan(chosen), States(Streaming(Orders)))));
+        Assert.True(For(Plan(chosen), States(Streaming(Orders) with { Transform = chosen.Route!.Fingerprint })).IsEmpty);
+        Assert.Equal([(Orders, true)], Copies(For(Plan(Table(Orders)), States(Streaming(Orders) with { Transform = chosen.Route!.Fingerprint }))));
+    }
+
+    [Fact]
+    public void Should_forget_a_table_that_goes_elsewhere_and_copy_it_there_without_emptying_anything()
+    {
+        var moved = Table(Orders) with { Route = new TableRoute(Orders, Items, null) };
+
+        var todo = For(Plan(moved), States(Streaming(Orders)));
+
+        Assert.Equal([Orders], todo.Forgotten);
+        Assert.Equal([(Orders, false)], Copies(todo));
+    }
+
+    [Fact]
     public void Should_carry_an_order_out_once()
     {
         var plan = Plan(Table(Orders)).WithOrder(Orders, 7, force: true);

@@ -85,7 +85,7 @@ public sealed class ConfigChangeTests(ApiFixture fixture)
         var apply = await installation.ApplyAsync(next);
 
         Assert.Equal(200, diff.Status);
-        foreach (var (kind, name) in ((string, string)[])[("source", "shop"), ("destination", "warehouse"), ("pipeline_destination", "shop-to-all/warehouse")])
+        foreach (var (kind, name) in ((string, string)[])[("source", "shop"), ("destination", "warehouse")])
         {
             var change = Installation.Change(diff, kind, name);
             Assert.Contains("'shop-to-all' is started", (string)change["refused"]!, StringComparison.Ordinal);
@@ -93,8 +93,10 @@ public sealed class ConfigChangeTests(ApiFixture fixture)
         }
 
         Assert.Null(Installation.Change(diff, "preset", "orders")["refused"]);
+        // Which tables there are may change while it runs.
+        Assert.Null(Installation.Change(diff, "pipeline_destination", "shop-to-all/warehouse")["refused"]);
         Assert.Equal(409, apply.Status);
-        Assert.StartsWith("Nothing was applied: 3 changes are refused.", (string)apply.Json["detail"]!, StringComparison.Ordinal);
+        Assert.StartsWith("Nothing was applied: 2 changes are refused.", (string)apply.Json["detail"]!, StringComparison.Ordinal);
         Assert.Contains("(line 3)", apply.Error("sources[0]"), StringComparison.Ordinal);
         Assert.Equal(rows, await installation.RowsAsync());
 

@@ -36,13 +36,22 @@ public sealed class TransformTests(ApiFixture fixture)
         Assert.Equal("SELECT *, upper(a) AS up FROM t", (string)saved.Json["table_syncs"]![0]!["custom_sql"]!);
         Assert.Equal(saved.Text, (await Api.PutAsync(path, (await Api.GetAsync(path)).Text)).Text);
 
+        Assert.Empty((await Api.PutAsync(path, Choice("id > 3", null, ["id"]))).Json["warnings"]!.AsArray());
+        var warned = await Api.PutAsync(path, Choice("a <> 'x'"));
+        Assert.Contains("REPLICA IDENTITY FULL", (string)warned.Json["warnings"]![0]!, StringComparison.Ordinal);
+        Assert.Equal(200, (await Api.PutAsync(path, warned.Text)).Status);
+        var source = (long)(await Api.GetAsync(path[..path.IndexOf("/destinations", StringComparison.Ordinal)])).Json["source_id"]!;
+        var finding = (await Api.GetAsync($"sources/{source}/preflight")).Json["findings"]!.AsArray().First(f => (string)f!["check"]! == "transform")!;
+        Assert.Equal(("warning", "public.t", "ALTER TABLE \"public\".\"t\" REPLICA IDENTITY FULL;"), ((string)finding["severity"]!, (string)finding["table"]!, (string)finding["fix_sql"]!));
+        Assert.Equal(200, (await Api.PutAsync(path, saved.Text)).Status);
+
         Assert.Contains("no column nope", (await Api.PutAsync(path, Choice("nope > 3"))).Error("table_syncs[0].filter_sql"), StringComparison.Ordinal);
         Assert.Contains("read_csv", (await Api.PutAsync(path, Choice("read_csv('/etc/passwd') IS NULL"))).Error("table_syncs[0].filter_sql"), StringComparison.Ordinal);
         Assert.Contains("only a SELECT", (await Api.PutAsync(path, Choice(null, "COPY t TO '/tmp/x'"))).Error("table_syncs[0].custom_sql"), StringComparison.Ordinal);
         Assert.Contains("key column id", (await Api.PutAsync(path, Choice(null, "SELECT a FROM t"))).Error("table_syncs[0].custom_sql"), StringComparison.Ordinal);
         Assert.Contains("cannot read", (await Api.PutAsync(path, Choice("tags IS NULL"))).Error("table_syncs[0].filter_sql"), StringComparison.Ordinal);
         Assert.Contains("'id'", (await Api.PutAsync(path, Choice("n > 3", null, ["n"]))).Error("table_syncs[0].columns"), StringComparison.Ordinal);
-        Assert.Equal(saved.Text, (await Api.GetAsync(path)).Text);
+        Assert.Equal(saved.Json["table_syncs"]!.ToJsonString(), (await Api.GetAsync(path)).Json["table_syncs"]!.ToJsonString());
 
         // A table that is not there yet is taken; it goes to ERROR when the pipeline runs.
         Assert.Equal(200, (await Api.PutAsync(path, new { table_syncs = new[] { new { table_name = "later", filter_sql = "x > 1" } } })).Status);

@@ -45,20 +45,25 @@ sealed record CopyTarget(TargetTable Table, IReadOnlyDictionary<string, string> 
                 throw Refused(copy, $"{name} exists at the destination and is not a table that can be written (relkind {table.Kind}).", "Drop it or name another target table.");
             if (!mayHaveRows)
                 await MakeEmptyAsync(connection, copy, table, cancellationToken);
-            table = await AddMissingAsync(connection, copy, table, columns, cancellationToken);
+            table = await AddMissingAsync(connection, copy, table, columns, mayHaveRows, cancellationToken);
         }
 
         return new CopyTarget(table, FindCasts(copy, table, columnNames));
     }
 
     static async ValueTask<TargetTable> AddMissingAsync(
-        PgConnection connection, TableCopy copy, TargetTable table, IReadOnlyList<ColumnDescription> columns, CancellationToken cancellationToken)
+        PgConnection connection, TableCopy copy, TargetTable table, IReadOnlyList<ColumnDescription> columns, bool mayHaveRows, CancellationToken cancellationToken)
     {
         var missing = columns.Where(c => table.Find(c.Name) is null).ToList();
         if (missing.Count == 0)
             return table;
         foreach (var column in missing)
-            await connection.QueryAsync(TableMaker.AddSql(table.Name, column), cancellationToken);
+        {
+            // Rows that are there have no value yet; the copy brings it.
+            var isOpen = mayHaveRows && column is { NotNull: true, DefaultSql: null, Generated: null };
+            await connection.QueryAsync(TableMaker.AddSql(table.Name, isOpen ? column with { NotNull = false } : column), cancellationToken);
+        }
+
         return await TargetCatalog.ReadAsync(connection, table.Name, cancellationToken)
             ?? throw Refused(copy, $"Table {table.Name} was dropped while it was being prepared.", null);
     }

@@ -62,10 +62,10 @@ static class StoredTables
         $"DELETE FROM rosetta.tables WHERE {row.KeySql} AND {Named(source)}; {NothingPendingSql(row, source)}";
 
     /// <summary>Stores a table whose copy by chunks begins: changes are applied from <paramref name="since"/> on.</summary>
-    public static string CopyingSql(PositionRow row, TableName source, TableName target, Lsn since, IReadOnlyList<string> columns, uint oid, bool replaces) =>
-        Upsert(row, source, target, "since, copied_rows, columns, source_oid, copying",
-            $"'{since}', 0, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, '{(replaces ? ReplaceStage : RangesStage)}'",
-            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, transform = NULL, " + NoStop)
+    public static string CopyingSql(PositionRow row, TableName source, TableName target, Lsn since, IReadOnlyList<string> columns, uint oid, bool replaces, string? transform) =>
+        Upsert(row, source, target, "since, copied_rows, columns, source_oid, copying, transform",
+            $"'{since}', 0, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, '{(replaces ? ReplaceStage : RangesStage)}', {Text(transform)}",
+            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, transform = excluded.transform, " + NoStop)
         + $"; {NothingPendingSql(row, source)}";
 
     /// <summary>A range up to <paramref name="upTo"/> has landed; null: the last one.</summary>
