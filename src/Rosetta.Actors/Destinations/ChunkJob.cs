@@ -34,4 +34,11 @@ public enum ChunkJobState
 /// <param name="Deleted">Rows that only the destination had.</param>
 /// <param name="AsOf">The lane's position at the last chunk.</param>
 public sealed record ChunkJobReport(
-    string Id, ChunkJobState State, long Rows, long? Total, long Inserted, long Updated, long Deleted, Lsn? AsOf, string? Error);
+    string Id, ChunkJobState State, long Rows, long? Total, long Inserted, long Updated, long Deleted, Lsn? AsOf, string? Error)
+{
+    /// <summary>Rows that were taken from the source to the destination.</summary>
+    public long Carried { get; init; }
+
+    /// <summary>Ranges that were compared by digests.</summary>
+    public long Ranges { get; init; }
+}

@@ -51,12 +51,18 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
                 $"Table {job.Table} has no primary key that both sides put in the same order, or foreign keys or triggers act at the destination: it cannot be taken in chunks.",
                 "Resync the table instead.");
         Report(_last with { Rows = chunks.Rows, Total = await CountAsync(table, cancellationToken).ConfigureAwait(false) });
-        await new ChunkRun(source, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time).RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
+        await new ChunkRun(source, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time) { Digested = Digested }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
         return chunks.RangesAreFinished;
+
+        void Digested(DigestedRange range)
+        {
+            context.Metrics.Compared(range.Rows);
+            Report(_last with { Rows = chunks.Rows, Ranges = _last.Ranges + 1, AsOf = context.Lane.Passed });
+        }
 
         void Landed(ReadChunk chunk, ChunkLanding landing) => Report(_last with
         {
-            Rows = chunks.Rows, Inserted = _last.Inserted + landing.Inserted, Updated = _last.Updated + landing.Updated, Deleted = _last.Deleted + landing.Deleted,
+            Rows = chunks.Rows, Carried = _last.Carried + chunk.Rows, Inserted = _last.Inserted + landing.Inserted, Updated = _last.Updated + landing.Updated, Deleted = _last.Deleted + landing.Deleted,
             AsOf = context.Lane.Passed,
         });
     }

@@ -11,23 +11,23 @@ namespace Rosetta.Actors.Destinations;
 /// <param name="landed">Told after each chunk.</param>
 sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table, LandingGate gate, Lane lane, int mostRows, Action<ReadChunk, ChunkLanding> landed, TimeProvider time)
 {
+    readonly LanePlace _place = new(source, gate, lane, time);
+
     const int KeysAtOnce = 500;
     const int FewestRows = 1_000;
     const long ChunkBytes = 4 << 20;
 
-    /// <summary>A stream that does not move by itself is given something to read.</summary>
-    static readonly TimeSpan NudgeAfter = TimeSpan.FromMilliseconds(20);
-
-    static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
-
     int _rows = Math.Min(FewestRows, mostRows);
+
+    /// <summary>Told of each range that needed no rows, or only some.</summary>
+    public Action<DigestedRange> Digested { get; init; } = static _ => { };
 
     /// <param name="cancellationToken">Ends at once; what has landed stays.</param>
     /// <param name="enough">Ends after the chunk at hand; keys that are left are still read.</param>
     public async Task RunAsync(CancellationToken cancellationToken, CancellationToken enough = default)
     {
         if (!chunks.RangesAreFinished)
-            await RunRangesAsync(cancellationToken, enough).ConfigureAwait(false);
+            await RunRangesAsync(await FindDigestsAsync(cancellationToken).ConfigureAwait(false), cancellationToken, enough).ConfigureAwait(false);
         var finished = false;
         while (!finished)
         {
@@ -35,24 +35,45 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
             if (keys.Count > 0)
                 await LandAsync(await ReadAsync(0).ConfigureAwait(false), () => ReadAsync(0), cancellationToken).ConfigureAwait(false);
             else
-                await gate.PassAsync(lane.Passed, async token => finished = await chunks.FinishAsync(token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+                await _place.PassAsync(async token => finished = await chunks.FinishAsync(token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
 
             Task<ReadChunk> ReadAsync(int stage) => source.ReadKeysAsync(table, keys, chunks.Watch(stage), (rows, token) => chunks.StageAsync(stage, rows, token), cancellationToken);
         }
     }
 
-    async Task RunRangesAsync(CancellationToken cancellationToken, CancellationToken enough)
+    async Task<DigestRun?> FindDigestsAsync(CancellationToken cancellationToken)
     {
+        if (!chunks.MayHaveDigests || await source.DescribeDigestAsync(table, cancellationToken).ConfigureAwait(false) is not { } form)
+            return null;
+        return await chunks.OpenDigestsAsync(form, cancellationToken).ConfigureAwait(false) is { } digests
+            ? new DigestRun(source, chunks, digests, table, _place, (chunk, again) => LandAsync(chunk, again, cancellationToken), mostRows, Digested, time)
+            : null;
+    }
+
+    async Task RunRangesAsync(DigestRun? digests, CancellationToken cancellationToken, CancellationToken enough)
+    {
+        while (!chunks.RangesAreFinished && !enough.IsCancellationRequested)
+        {
+            var most = digests is null ? int.MaxValue : await digests.RunAsync(cancellationToken, enough).ConfigureAwait(false);
+            await RunRangesAsync(most, cancellationToken, enough).ConfigureAwait(false);
+        }
+    }
+
+    /// <param name="most">Ends after so many.</param>
+    async Task RunRangesAsync(int most, CancellationToken cancellationToken, CancellationToken enough)
+    {
+        if (most == 0)
+            return;
         using var reading = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<ReadChunk>? next = ReadAsync(0, chunks.FinishedUpTo);
         try
         {
-            while (next is not null && !enough.IsCancellationRequested)
+            for (var taken = 1; next is not null && !enough.IsCancellationRequested; taken++)
             {
                 var chunk = await next.ConfigureAwait(false);
                 if (chunk.Rows > 0)
                     _rows = (int)Math.Min(Math.Max(FewestRows, Math.Min(ChunkBytes / Math.Max(1, chunk.Bytes / chunk.Rows), chunk.Rows * 4)), mostRows);
-                var ahead = next = chunk.Range.IsLast ? null : ReadAsync((chunk.Watched.Stage + 1) % ITableChunks.Stages, chunk.Range.UpTo);
+                var ahead = next = chunk.Range.IsLast || taken >= most ? null : ReadAsync((chunk.Watched.Stage + 1) % ITableChunks.Stages, chunk.Range.UpTo);
                 await LandAsync(
                     chunk, async () =>
                     {
@@ -62,7 +83,7 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
                         return await ReadAsync(chunk.Watched.Stage, chunk.Range.After, chunk.Range.UpTo).ConfigureAwait(false);
                     }, cancellationToken).ConfigureAwait(false);
                 // The last range may have ended earlier when it was read again.
-                if (next is null && !chunks.RangesAreFinished)
+                if (next is null && chunk.Range.IsLast && !chunks.RangesAreFinished && taken < most)
                     next = ReadAsync(0, chunks.FinishedUpTo);
             }
         }
@@ -80,24 +101,19 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
     /// <summary>Brings a chunk to its place, and reads it again until it has landed.</summary>
     async Task LandAsync(ReadChunk chunk, Func<Task<ReadChunk>> again, CancellationToken cancellationToken)
     {
-        var pause = NudgeAfter;
+        var pause = LanePlace.NudgeAfter;
         while (true)
         {
             var landing = default(ChunkLanding);
             var here = chunk;
-            var placing = gate.PassAsync(
-                here.High, async token => landing = await chunks.LandAsync(here, token).ConfigureAwait(false), cancellationToken);
-            if (await Task.WhenAny(placing, Task.Delay(NudgeAfter, time, cancellationToken)).ConfigureAwait(false) != placing && lane.Passed < here.High)
-                await source.NudgeAsync(cancellationToken).ConfigureAwait(false);
-            await placing.ConfigureAwait(false);
+            await _place.PassAsync(here.High, async token => landing = await chunks.LandAsync(here, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
             if (landing.HasLanded)
             {
                 landed(here, landing);
                 return;
             }
 
-            await Task.Delay(pause, time, cancellationToken).ConfigureAwait(false);
-            pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            pause = await _place.PauseAsync(pause, cancellationToken).ConfigureAwait(false);
             chunk = await again().ConfigureAwait(false);
         }
     }

@@ -43,7 +43,7 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
             try
             {
                 Show(copy.Replace ? TableState.Resyncing : TableState.Snapshotting, chunks.Rows);
-                await new ChunkRun(source, chunks, table, gate, context.Lane, context.ChunkRows, Landed, time).RunAsync(cancellationToken).ConfigureAwait(false);
+                await new ChunkRun(source, chunks, table, gate, context.Lane, context.ChunkRows, Landed, time) { Digested = Digested }.RunAsync(cancellationToken).ConfigureAwait(false);
                 context.Status.Change(Name, t => t with
                 {
                     State = t.InsertOnly ? TableState.InsertOnly : TableState.Streaming, SnapshotRows = chunks.Rows, SnapshotRowsEstimated = chunks.Rows,
@@ -53,6 +53,12 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
                 void Landed(ReadChunk chunk, ChunkLanding landing)
                 {
                     context.Metrics.Copied(chunk.Rows);
+                    context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows });
+                }
+
+                void Digested(DigestedRange range)
+                {
+                    context.Metrics.Compared(range.Rows);
                     context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows });
                 }
             }

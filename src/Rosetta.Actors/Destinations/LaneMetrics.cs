@@ -14,6 +14,7 @@ public sealed class LaneMetrics(string pipeline, string destination)
     static readonly Counter<long> Groups = Meter.CreateCounter<long>("rosetta.batches", "{batch}", "Groups of source transactions applied.");
     static readonly Counter<long> Bytes = Meter.CreateCounter<long>("rosetta.bytes", "By", "Bytes of changes applied.");
     static readonly Counter<long> CopiedRows = Meter.CreateCounter<long>("rosetta.copied.rows", "{row}", "Rows copied by snapshots.");
+    static readonly Counter<long> ComparedRows = Meter.CreateCounter<long>("rosetta.compared.rows", "{row}", "Rows of ranges that were compared by digests; of those that differ some are also copied.");
     static readonly Counter<long> Restarts = Meter.CreateCounter<long>("rosetta.restarts", "{restart}", "Restarts of a lane or of the main stream after a failure.");
     static readonly Counter<long> Divergences = Meter.CreateCounter<long>("rosetta.divergences", "{row}", "Changes that found no row where one had to be.");
     static readonly Histogram<double> ApplyTime = Meter.CreateHistogram<double>("rosetta.apply.duration", "s", "Time to apply one group.");
@@ -42,6 +43,8 @@ public sealed class LaneMetrics(string pipeline, string destination)
     }
 
     public void Copied(long rows) => CopiedRows.Add(rows, _tags);
+
+    public void Compared(long rows) => ComparedRows.Add(rows, _tags);
 
     public void Restarted() => Restarts.Add(1, _tags);
 

@@ -8,6 +8,12 @@ public sealed record ChunkRange(IReadOnlyList<string>? After, IReadOnlyList<stri
     /// <summary>Set: not an interval but these keys.</summary>
     public IReadOnlyList<IReadOnlyList<string>>? Keys { get; init; }
 
+    /// <summary>Set: only the rows of the interval whose key falls into these buckets (<see cref="RangeDigest"/>). The interval is not finished with them.</summary>
+    public IReadOnlyList<int>? Buckets { get; init; }
+
+    /// <summary>All rows of an interval: with them it is finished.</summary>
+    public bool IsWhole => Keys is null && Buckets is null;
+
     public bool IsLast => UpTo is null && Keys is null;
 }
 

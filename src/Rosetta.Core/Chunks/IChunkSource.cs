@@ -40,6 +40,16 @@ public interface IChunkSource : IAsyncDisposable
     Task<ReadChunk> ReadKeysAsync(
         ChunkTable table, IReadOnlyList<IReadOnlyList<string>> keys, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// How rows of the table are hashed here; those of a destination that says the same can be compared by digests. Null: this table's rows cannot be hashed
+    /// so that equal hashes mean equal rows.
+    /// </summary>
+    Task<string?> DescribeDigestAsync(ChunkTable table, CancellationToken cancellationToken);
+
+    /// <summary>Reads a range as <see cref="ReadAsync"/> does, but only its digest.</summary>
+    /// <inheritdoc cref="ReadAsync"/>
+    Task<ReadDigest> ReadDigestAsync(ChunkTable table, ChunkRange range, int rows, WatchMark watched, CancellationToken cancellationToken);
+
     /// <summary>How many rows there are to read.</summary>
     Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken);
 

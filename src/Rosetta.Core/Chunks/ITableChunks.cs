@@ -83,6 +83,13 @@ public interface ITableChunks : IAsyncDisposable
     /// <exception cref="Errors.FencedException">A newer incarnation is there.</exception>
     Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken);
 
+    /// <summary>It is worth asking the source for digests.</summary>
+    bool MayHaveDigests { get; }
+
+    /// <summary>Makes ready to compare ranges by digests. Null: the rows here cannot be compared so with the source's, or there is none.</summary>
+    /// <param name="form">From <see cref="IChunkSource.DescribeDigestAsync"/>.</param>
+    Task<IRangeDigests?> OpenDigestsAsync(string form, CancellationToken cancellationToken);
+
     /// <summary>Keys whose row has to be read again, since a change of them left out values that the destination did not have.</summary>
     Task<IReadOnlyList<IReadOnlyList<string>>> PendingAsync(int most, CancellationToken cancellationToken);
 

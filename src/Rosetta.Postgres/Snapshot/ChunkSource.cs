@@ -12,7 +12,7 @@ namespace Rosetta.Postgres.Snapshot;
 /// Reads a table in chunks by key. Each chunk is one short REPEATABLE READ transaction, so the source is never held: the table's lock first (ACCESS SHARE,
 /// which takes no snapshot), then the snapshot, then the rows, and after the end the position that every commit it shows lies below.
 /// </summary>
-public sealed class ChunkSource : IChunkSource
+public sealed partial class ChunkSource : IChunkSource
 {
     // A commit that waits for a standby is in the WAL and not shown; one that was asked for a moment ago may be on its way. Who may not see other roles'
     // sessions has to suspect them.
@@ -70,9 +70,12 @@ public sealed class ChunkSource : IChunkSource
         InSnapshotAsync(
             table, watched, into, async () =>
             {
-                var found = range.UpTo is not null ? range : range with { UpTo = await ChunkSql.LastKeyAsync(_connection, table, range.After, rows, cancellationToken) };
+                var found = await WithEndAsync(table, range, rows, cancellationToken);
                 return (found, ChunkSql.Range(table.Table, found));
             }, cancellationToken);
+
+    async Task<ChunkRange> WithEndAsync(ChunkTable table, ChunkRange range, int rows, CancellationToken cancellationToken) =>
+        range.UpTo is not null || !range.IsWhole ? range : range with { UpTo = await ChunkSql.LastKeyAsync(_connection, table, range.After, rows, cancellationToken) };
 
     public Task<ReadChunk> ReadKeysAsync(
         ChunkTable table, IReadOnlyList<IReadOnlyList<string>> keys, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
@@ -93,6 +96,19 @@ public sealed class ChunkSource : IChunkSource
     async Task<ReadChunk> InSnapshotAsync(
         ChunkTable table, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, Func<Task<(ChunkRange Range, string Where)>> where, CancellationToken cancellationToken)
     {
+        var ((range, rows, bytes), snapshot, high) = await InSnapshotAsync(
+            table, async () =>
+            {
+                var (found, condition) = await where();
+                var source = new Rows(_connection, table, condition);
+                return (found, await into(source, cancellationToken), source.Bytes);
+            }, cancellationToken);
+        return new ReadChunk(range, snapshot, watched, high, rows, bytes);
+    }
+
+    /// <summary>Reads in a snapshot of its own, with the position that every commit it shows lies below.</summary>
+    async Task<(T Read, TransactionSnapshot Snapshot, Lsn High)> InSnapshotAsync<T>(ChunkTable table, Func<Task<T>> read, CancellationToken cancellationToken)
+    {
         var name = table.Table.Name;
         try
         {
@@ -100,12 +116,10 @@ public sealed class ChunkSource : IChunkSource
             var snapshot = TransactionSnapshot.Parse((await _connection.QueryAsync("SELECT pg_current_snapshot()", cancellationToken)).RequiredText(0, 0));
             if (await DescribeAsync(name, table.Columns, cancellationToken) is not { } now || !HasShapeOf(now, table))
                 throw new TableRewrittenException(name);
-            var (range, condition) = await where();
-            var source = new Rows(_connection, table, condition);
-            var rows = await into(source, cancellationToken);
+            var found = await read();
             await _connection.QueryAsync("COMMIT", cancellationToken);
             var high = Lsn.Parse((await _connection.QueryAsync("SELECT pg_current_wal_insert_lsn()", cancellationToken)).RequiredText(0, 0));
-            return new ReadChunk(range, snapshot, watched, BeforeHeader(high), rows, source.Bytes);
+            return (found, snapshot, BeforeHeader(high));
         }
         catch (Exception e)
         {

@@ -37,6 +37,7 @@ static class ChunkSql
         [
             .. range.After is { } after ? (string[])[$"({columns}) > ({Values(table, after)})"] : [],
             .. range.UpTo is { } upTo ? (string[])[$"({columns}) <= ({Values(table, upTo)})"] : [],
+            .. range.Buckets is { } buckets ? (string[])[$"{DigestSql.Bucket(table, prefix)} IN ({string.Join(", ", buckets)})"] : [],
         ];
         return conditions.Length == 0 ? "true" : string.Join(" AND ", conditions);
     }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Rosetta.Core.Chunks;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Source;
@@ -71,7 +72,7 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
         }
 
         output.WriteLine($"{Trials} trials from seed {seed}: {counts}");
-        Assert.True(counts.Hung > 0 && counts.Again > 0 && counts.Pending > 0 && counts.Deleted > 0, counts.ToString());
+        Assert.True(counts.Hung > 0 && counts.Again > 0 && counts.Pending > 0 && counts.Deleted > 0 && counts.Ranges > counts.Unsure && counts.Unsure > 0, counts.ToString());
     }
 
     [Theory]
@@ -134,12 +135,14 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
         public int Again;
         public int Pending;
         public int Hung;
+        public int Ranges;
+        public int Unsure;
         public long Inserted;
         public long Updated;
         public long Deleted;
 
         public override string ToString() =>
-            $"{Chunks} chunks landed, {Again} were read again, {Pending} keys read alone, {Hung} commits hung; {Inserted} rows inserted, {Updated} updated, {Deleted} deleted by chunks";
+            $"{Chunks} chunks landed, {Again} were read again, {Pending} keys read alone, {Hung} commits hung; {Inserted} rows inserted, {Updated} updated, {Deleted} deleted by chunks; {Ranges} ranges compared by digest, of which {Unsure} had rows to be read";
     }
 
     sealed class ChunkTrial(Replica replica, ChunkSource reader, ChunkTraffic traffic, ChunkTraffic target, Random random, TrialCounts counts)
@@ -179,6 +182,8 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
             await using var chunks = (await replica.Session.OpenChunksAsync(copy, default))!;
             Assert.NotNull(chunks);
             var watch = Stopwatch.StartNew();
+            if (replaces && random.Next(3) > 0 && await chunks.OpenDigestsAsync((await reader.DescribeDigestAsync(table, default))!, default) is { } digests)
+                await CompareAsync(chunks, digests, table, watch);
             // As a lane does it: the next range may be read before this one lands.
             ReadChunk? ahead = null;
             while (!chunks.RangesAreFinished)
@@ -209,7 +214,58 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
             }
         }
 
-        async Task<ReadChunk> ReadAsync(ITableChunks chunks, Func<WatchMark, Task<ReadChunk>> read, int stage)
+        /// <summary>Some ranges or all by their digests, and of what differs the rows.</summary>
+        async Task CompareAsync(ITableChunks chunks, IRangeDigests digests, ChunkTable table, Stopwatch watch)
+        {
+            while (!chunks.RangesAreFinished && random.Next(8) > 0)
+            {
+                var stage = random.Next(ITableChunks.Stages);
+                var digest = await ReadAsync(
+                    chunks, mark => reader.ReadDigestAsync(table, new ChunkRange(chunks.FinishedUpTo, null), random.Next(10, 60), mark, default), stage);
+                await PassAsync(digest.High);
+                if (await digests.PlaceAsync(digest, default) is not null)
+                {
+                    await AgainAsync(watch);
+                    continue;
+                }
+
+                await DisturbAsync();
+                var verdict = await digests.CompareAsync(digest, default);
+                counts.Ranges++;
+                counts.Unsure += verdict.Unsure.Count > 0 ? 1 : 0;
+                foreach (var buckets in verdict.Unsure.Chunk(random.Next(1, 20)))
+                {
+                    ReadChunk chunk;
+                    do
+                    {
+                        chunk = await ReadAsync(
+                            chunks, mark => reader.ReadAsync(table, digest.Range with { Buckets = buckets }, 1, mark, (rows, token) => chunks.StageAsync(stage, rows, token), default), stage);
+                    }
+                    while (!await LandAsync(chunks, chunk, watch));
+                }
+
+                await digests.PassedAsync(digest.Range, digest.Source.Rows, default);
+            }
+        }
+
+        async Task PassAsync(Lsn high)
+        {
+            while (replica.Session.Position < high)
+            {
+                await reader.NudgeAsync(default);
+                await replica.FollowAsync(random.Next(1, 40));
+            }
+        }
+
+        async Task AgainAsync(Stopwatch watch)
+        {
+            counts.Again++;
+            // Whoever hangs for ever would keep the chunk away for ever.
+            if (watch.Elapsed > TimeSpan.FromSeconds(5) || random.Next(4) == 0)
+                await traffic.EndAsync();
+        }
+
+        async Task<T> ReadAsync<T>(ITableChunks chunks, Func<WatchMark, Task<T>> read, int stage)
         {
             await DisturbAsync();
             var mark = chunks.Watch(stage);
@@ -221,19 +277,11 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
 
         async Task<bool> LandAsync(ITableChunks chunks, ReadChunk chunk, Stopwatch watch)
         {
-            while (replica.Session.Position < chunk.High)
-            {
-                await reader.NudgeAsync(default);
-                await replica.FollowAsync(random.Next(1, 40));
-            }
-
+            await PassAsync(chunk.High);
             var landing = await chunks.LandAsync(chunk, default);
             if (!landing.HasLanded)
             {
-                counts.Again++;
-                // Whoever hangs for ever would keep the chunk away for ever.
-                if (watch.Elapsed > TimeSpan.FromSeconds(5) || random.Next(4) == 0)
-                    await traffic.EndAsync();
+                await AgainAsync(watch);
                 return false;
             }
 

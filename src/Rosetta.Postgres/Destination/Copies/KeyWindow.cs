@@ -24,5 +24,8 @@ sealed class KeyWindow(TablePlan plan, CopyTarget target)
     public string Text =>
         $"ARRAY[{string.Join(", ", target.Table.PrimaryKey.Select(k => Columns.First(c => c.Target.Name == k)).Select(c => $"{c.Convert($"w.{Name(c)}")}::text"))}]";
 
+    /// <summary>The key's columns under their own names, as a list of what to select.</summary>
+    public string KeyColumns => string.Join(", ", Columns.Select(c => $"{c.Convert($"w.{Name(c)}")} AS {c.Sql}"));
+
     static string Name(BoundColumn column) => string.Create(CultureInfo.InvariantCulture, $"c{column.RelationIndex}");
 }

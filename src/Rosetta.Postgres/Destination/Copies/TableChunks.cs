@@ -3,6 +3,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Failpoints;
 using Rosetta.Postgres.Destination.Fencing;
 using Rosetta.Postgres.Destination.Plans;
+using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination.Copies;
@@ -39,8 +40,25 @@ sealed class TableChunks(
 
     public async Task<long> StageAsync(int stage, ICopySource source, CancellationToken cancellationToken)
     {
-        var into = _stages[stage] ??= new ChunkStage(stage == 0 ? connection : await open(cancellationToken), _sql, target);
-        return await into.FillAsync(source, cancellationToken);
+        return await (await StageOfAsync(stage, cancellationToken)).FillAsync(source, cancellationToken);
+    }
+
+    async ValueTask<ChunkStage> StageOfAsync(int stage, CancellationToken cancellationToken) =>
+        _stages[stage] ??= new ChunkStage(stage == 0 ? connection : await open(cancellationToken), _sql, target);
+
+    public bool MayHaveDigests => copy.DeletesExtra && target.Casts.Count == 0;
+
+    public async Task<IRangeDigests?> OpenDigestsAsync(string form, CancellationToken cancellationToken)
+    {
+        // Of a table without rows every row is wanted.
+        if (!MayHaveDigests || (await connection.QueryAsync($"SELECT FROM {target.Table.OnlySql} LIMIT 1", cancellationToken)).RowCount == 0)
+            return null;
+        var sql = await DigestSql.DescribeAsync(connection, target.Table.Oid, copy.Table, cancellationToken);
+        if (sql?.Form != form)
+            return null;
+        for (var stage = 0; stage < _stages.Length; stage++)
+            await StageOfAsync(stage, cancellationToken);
+        return new RangeDigests([.. _stages.OfType<ChunkStage>()], row, copy, target, sql, watch, streamed, PlanOfKeys, LandedSql, Landed);
     }
 
     public async Task<long> LoadAsync(ICopySource source, Func<ChunkRange> range, IProgress<CopyProgress>? copied, CancellationToken cancellationToken)
@@ -116,11 +134,11 @@ sealed class TableChunks(
             var inserted = (await connection.QueryAsync(_sql.InsertMissing, cancellationToken)).RowCount;
             if (chunk.Range.Keys is { } read)
                 await connection.QueryAsync(_sql.NoLongerPending(row, read, window), cancellationToken);
-            else if (LandedSql(chunk) is { } landed)
+            else if (chunk.Range.IsWhole && LandedSql(chunk.Range, chunk.Rows) is { } landed)
                 await connection.QueryAsync(landed, cancellationToken);
             await CommitAsync(stage, cancellationToken);
             _watchedFrom[chunk.Watched.Stage] = long.MaxValue;
-            if (chunk.Range.Keys is null)
+            if (chunk.Range.IsWhole)
                 Landed(chunk.Range, chunk.Rows);
 
             return new ChunkLanding(inserted, updated, deleted, null);
@@ -132,10 +150,10 @@ sealed class TableChunks(
         }
     }
 
-    string? LandedSql(ReadChunk chunk) => copy switch
+    string? LandedSql(ChunkRange range, long rows) => copy switch
     {
-        { Purpose: ChunkPurpose.Copy } => StoredTables.LandedSql(row, copy.Route.Source, chunk.Range.UpTo, chunk.Rows),
-        { Job: { } job } => BackfillProgress.LandedSql(row, job, chunk.Range.UpTo, chunk.Rows),
+        { Purpose: ChunkPurpose.Copy } => StoredTables.LandedSql(row, copy.Route.Source, range.UpTo, rows),
+        { Job: { } job } => BackfillProgress.LandedSql(row, job, range.UpTo, rows),
         _ => null,
     };
 
