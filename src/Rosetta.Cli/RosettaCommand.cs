@@ -16,6 +16,7 @@ public static class RosettaCommand
             TableCommands.Create(),
             BackfillCommands.Create(),
             VerifyCommand.Create(),
+            ResyncCommand.Create(),
             SourceCommands.Create(),
             DestinationCommands.Create(),
             PresetCommands.Create(),

@@ -15,10 +15,15 @@ public sealed class BackfillTests(ITestOutputHelper output)
     const int Rows = 200_000;
 
     [Fact]
-    public async Task Should_find_exactly_the_planted_differences_under_load_and_mend_them()
+    public Task Should_find_exactly_the_planted_differences_under_load_and_mend_them() => FindPlantedAsync(Rows);
+
+    [LongFact]
+    public Task Should_find_exactly_the_planted_differences_among_two_million_rows() => FindPlantedAsync(2_000_000);
+
+    async Task FindPlantedAsync(int rows)
     {
         await using var installation = await Installation.StartAsync(targets: 1);
-        await using var table = await LargeTable.CreateAsync(installation.Source, Rows, output.WriteLine);
+        await using var table = await LargeTable.CreateAsync(installation.Source, rows, output.WriteLine);
         // The traffic does not come near these: a change would mend or hide what is planted.
         await installation.Source.ExecuteAsync(
             "INSERT INTO large_table SELECT 10000000 + i * 100000, 0, now(), 'planted', NULL FROM generate_series(1, 4) i; CREATE TABLE keyless (v int)", Installation.Database);
@@ -33,25 +38,56 @@ public sealed class BackfillTests(ITestOutputHelper output)
             """,
             Installation.Database);
 
+        await AssertShowsBeforehandAsync();
         foreach (var (repair, state, equal) in ((bool, string, bool)[])[(false, "DIFFERENT", false), (true, "REPAIRED", true)])
         {
             var run = await VerifyAsync(new StartVerify(["large_table"], Repair: repair));
             var found = Assert.Single(run.Tables);
             Assert.Equal((state, 2L, 2L, 1L), (found.State, found.Differing, found.Missing, found.Extra));
             Assert.Equal(equal, run.Equal);
-            Assert.InRange(found.RowsCompared, Rows * 0.8, Rows * 1.05);
+            Assert.InRange(found.RowsCompared, rows * 0.8, rows * 1.05);
+            Assert.Equal(
+                [
+                    """different {"id":10100000} n""", """different {"id":10200000} t""", """extra {"id":20000000} """, """missing {"id":10300000} """, """missing {"id":10400000} """,
+                ],
+                found.Keys!.Select(k => $"{k.Kind} {k.Key.GetRawText().Replace(" ", "", StringComparison.Ordinal)} {string.Join(',', k.Columns)}").Order(StringComparer.Ordinal).ToArray());
+            output.WriteLine($"{found.Ranges} ranges compared by digests, {found.RowsCarried} of {found.RowsCompared} rows carried");
+            Assert.InRange(found.RowsCarried, 2, found.RowsCompared / 2);
             Assert.NotNull(found.AsOfLsn);
         }
 
+        await AssertSaysThatItWaitsAsync();
         var all = await VerifyAsync(new StartVerify());
         Assert.Equal(("EQUAL", "NOT_COMPARED"), (all.Tables.Single(t => t.Table == "public.large_table").State, all.Tables.Single(t => t.Table == "public.keyless").State));
         await table.StopAsync();
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
         await table.AssertEqualAsync(installation);
 
-        async Task<Verify> VerifyAsync(StartVerify body)
+        // A dry run counts and names, and writes nothing.
+        async Task AssertShowsBeforehandAsync()
         {
-            var id = (await node.Api.PostAsync($"pipelines/{pipeline}/verify", body)).As<VerifyStarted>().RunId;
+            var id = (await node.Api.PostAsync($"pipelines/{pipeline}/resync?dry_run=true")).As<VerifyStarted>().RunId;
+            var run = await WaitForAsync(id);
+            Assert.Equal((2L, 2L, 1L, false), run.Tables.Where(t => t.Table == "public.large_table").Select(t => (t.Differing, t.Missing, t.Extra, run.Repair)).Single());
+        }
+
+        // On a paused pipeline it waits, and says so.
+        async Task AssertSaysThatItWaitsAsync()
+        {
+            await node.Api.PostAsync($"pipelines/{pipeline}/pause");
+            var id = (await node.Api.PostAsync($"pipelines/{pipeline}/verify")).As<VerifyStarted>().RunId;
+            var waiting = (await node.Api.GetAsync($"pipelines/{pipeline}/verify/{id}")).As<Verify>();
+            Assert.Equal("PENDING", waiting.Status);
+            Assert.Contains("paused", waiting.Waiting, StringComparison.Ordinal);
+            await node.Api.PostAsync($"pipelines/{pipeline}/start");
+            Assert.Equal("EQUAL", (await WaitForAsync(id)).Tables.Single(t => t.Table == "public.large_table").State);
+        }
+
+        async Task<Verify> VerifyAsync(StartVerify body) =>
+            await WaitForAsync((await node.Api.PostAsync($"pipelines/{pipeline}/verify", body)).As<VerifyStarted>().RunId);
+
+        async Task<Verify> WaitForAsync(long id)
+        {
             Verify? run = null;
             await Wait.UntilAsync(
                 async () => !(run = (await node.Api.GetAsync($"pipelines/{pipeline}/verify/{id}")).As<Verify>()).IsOpen, "the comparison to end", Installation.Patience);

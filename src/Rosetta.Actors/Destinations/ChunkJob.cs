@@ -39,6 +39,9 @@ public sealed record ChunkJobReport(
     /// <summary>Rows that were taken from the source to the destination.</summary>
     public long Carried { get; init; }
 
+    /// <summary>Of a comparison or a repair: the first rows that differ.</summary>
+    public IReadOnlyList<Core.Chunks.DifferingKey> Keys { get; init; } = [];
+
     /// <summary>Ranges that were compared by digests.</summary>
     public long Ranges { get; init; }
 }

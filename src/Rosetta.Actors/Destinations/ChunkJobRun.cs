@@ -62,7 +62,7 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
 
         void Landed(ReadChunk chunk, ChunkLanding landing) => Report(_last with
         {
-            Rows = chunks.Rows, Carried = _last.Carried + chunk.Rows, Inserted = _last.Inserted + landing.Inserted, Updated = _last.Updated + landing.Updated, Deleted = _last.Deleted + landing.Deleted,
+            Rows = chunks.Rows, Carried = _last.Carried + chunk.Rows, Keys = [.. _last.Keys, .. landing.Keys], Inserted = _last.Inserted + landing.Inserted, Updated = _last.Updated + landing.Updated, Deleted = _last.Deleted + landing.Deleted,
             AsOf = context.Lane.Passed,
         });
     }

@@ -104,10 +104,10 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
         var pause = LanePlace.NudgeAfter;
         while (true)
         {
-            var landing = default(ChunkLanding);
+            ChunkLanding? landing = null;
             var here = chunk;
             await _place.PassAsync(here.High, async token => landing = await chunks.LandAsync(here, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
-            if (landing.HasLanded)
+            if (landing is { HasLanded: true })
             {
                 landed(here, landing);
                 return;

@@ -170,12 +170,13 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
 
     /// <summary>
     /// Tables that are copied beside the stream. Not those with a transform, whose chunks would come as they are, nor those of a destination that has none yet: its first copy is one snapshot of all.
+    /// A resync of the whole pipeline begins with none, but the rows are there: what differs is brought, and nobody sees an empty table.
     /// </summary>
     List<WantedCopy> WantedByChunks(IDestinationSession session, DestinationPlan plan, CopyPlan todo)
     {
-        if (!session.Tables.Values.Any(t => t.Since is not null))
-            return [];
-        var wanted = todo.Copies.Where(c => c.Table.Route?.Transform is null && !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
+        var isFirst = !session.Tables.Values.Any(t => t.Since is not null);
+        var wanted = todo.Copies
+            .Where(c => (!isFirst || OrderOf(c.Table.Source) is not null) && c.Table.Route?.Transform is null && !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
             .Select(c => new WantedCopy(c.Table, c.EmptyFirst, !IsReplacing(c.Table.Source) || IsOtherwise(c.Table), OrderOf(c.Table.Source))).ToList();
         wanted.AddRange(plan.Tables
             .Where(t => t.Route is { Transform: null } && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))

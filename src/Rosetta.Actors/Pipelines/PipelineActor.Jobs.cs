@@ -133,10 +133,11 @@ public sealed partial class PipelineActor
             {
                 using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
                 await _services.Backfills.SuspendAsync(_id, epoch, limit.Token).ConfigureAwait(false);
+                await _services.Verifies.SuspendAsync(_id, epoch, limit.Token).ConfigureAwait(false);
             }
             catch (Exception e) when (e is Store.Configuration.ConfigDatabaseUnavailableException or OperationCanceledException)
             {
-                _log.Warning("Pipeline {Pipeline}: its backfills could not be shown as waiting: {Reason}", _id, e.Message);
+                _log.Warning("Pipeline {Pipeline}: its jobs could not be shown as waiting: {Reason}", _id, e.Message);
             }
         }
     }

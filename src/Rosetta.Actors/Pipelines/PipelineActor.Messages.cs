@@ -35,7 +35,7 @@ public sealed partial class PipelineActor
 
     abstract record Own : INoSerializationVerificationNeeded, IDeadLetterSuppression;
 
-    sealed record Loaded(int Generation, PipelineDefinition? Definition, long Epoch, ImmutableArray<PipelineRequest> Requests) : Own;
+    sealed record Loaded(int Generation, PipelineDefinition? Definition, long Epoch, ImmutableArray<PipelineRequest> Requests, bool ResyncsAreFresh = false) : Own;
 
     sealed record LoadFailed(int Generation, Exception Error) : Own;
 
@@ -44,6 +44,8 @@ public sealed partial class PipelineActor
     sealed record RequestsFound(int Generation, ImmutableArray<PipelineRequest> Requests) : Own;
 
     sealed record RequestFinished(long Epoch, long RequestId, Exception? Error) : Own;
+
+    sealed record ResyncsReopened(long Epoch, Exception? Error) : Own;
 
     sealed record TableOrderDone(long Epoch, long DestinationId, TableName Table, ResyncOrder Order, string? Error) : Own;
 

@@ -30,21 +30,53 @@ public sealed partial class PipelineActor
     }
 
     /// <summary>A resync of the pipeline begins before anything runs: new generations, so that old positions and states no longer count.</summary>
+    /// <returns>True when one began; one that an earlier incarnation began goes on.</returns>
     async Task<bool> BeginResyncsAsync(ImmutableArray<PipelineRequest> requests, long epoch, CancellationToken cancellationToken)
     {
         var any = false;
         foreach (var request in requests.Where(r => r.Kind == PipelineRequestKind.Resync))
         {
-            any = true;
             var state = await _services.Requests.FindStateAsync(request.Id, cancellationToken).ConfigureAwait(false);
             if (state?.State != "PENDING")
                 continue;
+            any = true;
             await _services.PipelineDestinations
                 .RenewGenerationsAsync(_id, epoch, request.DestinationIds is { } ids ? [.. ids] : null, cancellationToken).ConfigureAwait(false);
             await _services.Requests.BeginAsync(request, epoch, cancellationToken).ConfigureAwait(false);
         }
 
         return any;
+    }
+
+    /// <summary>The slot was lost again in the middle of a resync: as if it had only been asked for.</summary>
+    void BeginResyncsAnew()
+    {
+        if (_phase != Phase.Running || _run is not { } run)
+            return;
+        var resyncs = _open.Values.Where(r => r.Kind == PipelineRequestKind.Resync).ToList();
+        ReopenAsync().PipeTo(Self, failure: e => new ResyncsReopened(run.Epoch, e));
+
+        async Task<ResyncsReopened> ReopenAsync()
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+            foreach (var resync in resyncs)
+                await _services.Requests.ReopenAsync(resync, run.Epoch, limit.Token).ConfigureAwait(false);
+            return new ResyncsReopened(run.Epoch, null);
+        }
+    }
+
+    void OnResyncsReopened(ResyncsReopened reopened)
+    {
+        if (_phase != Phase.Running || _run?.Epoch != reopened.Epoch)
+            return;
+        if (reopened.Error is null)
+        {
+            StopThen(After.Load);
+            return;
+        }
+
+        _log.Warning("Pipeline {Pipeline}: its resync could not be begun anew yet: {Reason}", _id, reopened.Error.Message);
+        Timers.StartSingleTimer("reopen", ReplicationActor.ResyncCut.Instance, TimeSpan.FromSeconds(2));
     }
 
     void OnRequests(RequestsFound found)

@@ -65,6 +65,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         Receive<Reported>(OnReported);
         Receive<DestinationActor.Fenced>(_ => OnFenced());
         Receive<ReplicationActor.Fenced>(_ => OnFenced());
+        Receive<ReplicationActor.ResyncCut>(_ => BeginResyncsAnew());
+        Receive<ResyncsReopened>(OnResyncsReopened);
         Receive<ReplicationActor.Drained>(_ => OnDrained());
         Receive<Terminated>(OnTerminated);
     }
@@ -103,9 +105,10 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             return new Loaded(generation, null, 0, []);
         Failpoint.Hit(FailpointNames.EpochIssued);
         var requests = await _services.Requests.OpenAsync(_id, limit.Token).ConfigureAwait(false);
-        if (await BeginResyncsAsync(requests, epoch, limit.Token).ConfigureAwait(false))
+        var begun = await BeginResyncsAsync(requests, epoch, limit.Token).ConfigureAwait(false);
+        if (begun)
             definition = await _services.Pipelines.FindAsync(_id, limit.Token).ConfigureAwait(false);
-        return new Loaded(generation, definition, epoch, requests);
+        return new Loaded(generation, definition, epoch, requests, begun);
     }
 
     void OnLoadFailed(LoadFailed failed)
@@ -133,6 +136,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         _log.Info("Pipeline {Pipeline} [{Name}] starts with epoch {Epoch}", _id, definition.Name, loaded.Epoch);
         var started = new StartedReplication();
         var run = _run = new PipelineRun(definition, loaded.Epoch, _services, started.Wanted);
+        run.ResyncsAreFresh = loaded.ResyncsAreFresh;
         _replication = Context.Watch(Context.ActorOf(ReplicationActor.Props(run), $"replication-{loaded.Epoch}"));
         started.Actor = _replication;
         var self = Self;

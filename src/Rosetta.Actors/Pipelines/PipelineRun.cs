@@ -77,6 +77,11 @@ public sealed class PipelineRun : IDisposable
     /// <summary>Requests that are being carried out.</summary>
     public ResyncOrders Orders { get; } = new();
 
+    /// <summary>
+    /// The open resyncs of the pipeline began with this incarnation, and nothing has been brought for them yet: a slot that is not whole may be made anew.
+    /// </summary>
+    public bool ResyncsAreFresh { get; set; }
+
     /// <summary>Orders to read the source's catalog that are being carried out.</summary>
     public RefreshOrders Refreshes { get; } = new();
 

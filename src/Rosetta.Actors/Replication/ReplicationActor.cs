@@ -46,6 +46,12 @@ public sealed class ReplicationActor : ReceiveActor, IWithTimers
         public static readonly Fenced Instance = new();
     }
 
+    /// <summary>To the pipeline: its resync has to begin anew, under new generations.</summary>
+    public sealed record ResyncCut : INoSerializationVerificationNeeded
+    {
+        public static readonly ResyncCut Instance = new();
+    }
+
     sealed record Begin : INoSerializationVerificationNeeded, IDeadLetterSuppression
     {
         public static readonly Begin Instance = new();
@@ -130,6 +136,13 @@ public sealed class ReplicationActor : ReceiveActor, IWithTimers
         if (ended.Error is not { } error)
         {
             Timers.StartSingleTimer("begin", Begin.Instance, _delay.Next());
+            return;
+        }
+
+        if (error is ResyncCutException)
+        {
+            _log.Warning("Pipeline {Pipeline}: {Reason}", _run.Definition.Id, error.Message);
+            Context.Parent.Tell(ResyncCut.Instance);
             return;
         }
 

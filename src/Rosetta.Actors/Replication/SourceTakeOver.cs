@@ -33,6 +33,7 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
         var decision = GapDecision.Decide(record is null ? null : link.Recorded(record), slot, source, SourceLink.NoPositions);
         if (decision.Action is SlotAction.Gap && run.Orders.AnyWhole)
         {
+            RequireFresh(decision.Reason!);
             log.Info("Pipeline {Pipeline}: its slot is made anew for the resync: {Reason}", Id, decision.Reason);
             decision = decision with { Action = slot is null ? SlotAction.Create : SlotAction.Recreate };
             record = null;
@@ -42,7 +43,7 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
         switch (decision.Action)
         {
             case SlotAction.Resume:
-                await ResumeAsync(record!, slot!, stored!, cancellationToken).ConfigureAwait(false);
+                await ResumeAsync(source, record!, slot!, stored!, cancellationToken).ConfigureAwait(false);
                 break;
             case SlotAction.Create or SlotAction.Recreate:
                 await CreateAsync(source, decision.Action == SlotAction.Recreate, cancellationToken).ConfigureAwait(false);
@@ -51,26 +52,35 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
                 throw new FaultException(new Fault(
                     ErrorClass.Operator, decision.Reason!, Remedy(decision), null, IsGap: decision.Action == SlotAction.Gap));
         }
+
+        run.ResyncsAreFresh = false;
     }
 
-    async Task ResumeAsync(SlotRecord record, SlotFacts slot, PublicationFacts stored, CancellationToken cancellationToken)
+    async Task ResumeAsync(SourceIdentity source, SlotRecord record, SlotFacts slot, PublicationFacts stored, CancellationToken cancellationToken)
     {
         link.Record = record;
-        PublicationFacts now;
         try
         {
-            now = await catalog.LookAsync(stored, cancellationToken).ConfigureAwait(false);
+            await catalog.LookAsync(stored, cancellationToken).ConfigureAwait(false);
         }
         catch (FaultException e) when (e.Fault.IsGap && run.Orders.AnyWhole)
         {
-            // The publication is another one; every table is copied again, so its past does not matter.
-            now = await catalog.LookAsync(null, cancellationToken).ConfigureAwait(false);
-            await Require(Records.SavePublicationAsync(Id, run.Epoch, now.ToJson(), cancellationToken)).ConfigureAwait(false);
-            link.Record = record with { PublicationJson = now.ToJson() };
+            // The publication is another one. The server decodes by the catalog of then, which does not have it: the old slot's stream is of no use.
+            RequireFresh(e.Fault.Reason);
+            log.Info("Pipeline {Pipeline}: its slot is made anew for the resync: {Reason}", Id, e.Fault.Reason);
+            await CreateAsync(source, dropFirst: true, cancellationToken).ConfigureAwait(false);
+            return;
         }
 
         Failpoint.Hit(FailpointNames.PublicationMade);
         StandAt(slot.ConfirmedFlush!.Value);
+    }
+
+    /// <summary>What a resync has brought rests on the slot that is lost now: it begins anew.</summary>
+    void RequireFresh(string lost)
+    {
+        if (!run.ResyncsAreFresh)
+            throw new ResyncCutException(lost);
     }
 
     /// <summary>
@@ -107,6 +117,7 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
         record = record with { ConsistentPoint = created.ConsistentPoint };
         await Require(Records.SaveAsync(run.Epoch, record, cancellationToken)).ConfigureAwait(false);
         Failpoint.Hit(FailpointNames.SlotRecorded);
+        run.ResyncsAreFresh = false;
         log.Info("Pipeline {Pipeline}: slot [{Slot}] was made at {Lsn}", Id, link.Slot, created.ConsistentPoint);
         link.Record = record;
         StandAt(created.ConsistentPoint);

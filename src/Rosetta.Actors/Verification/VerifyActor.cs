@@ -109,9 +109,12 @@ public sealed class VerifyActor : ReceiveActor, IWithTimers
             {
                 if (!_lanes.TryGetValue(destination, out var lane))
                     _tally.Refuse(destination, table, $"The pipeline has no destination {destination}.");
-                else if (lane is not null && !lane.Equals(_given.GetValueOrDefault((destination, table))))
+                else if (lane is null)
+                    _tally.Wait(destination, table, "The destination is not attached at the moment; the comparison begins when it is.");
+                else if (!lane.Equals(_given.GetValueOrDefault((destination, table))))
                 {
                     _given[(destination, table)] = lane;
+                    _tally.Wait(destination, table, null);
                     lane.Tell(new DestinationActor.Do(new ChunkJob(
                         $"verify-{_run.Id}-{table}", TableName.Parse(table), _run.Repair ? ChunkPurpose.Repair : ChunkPurpose.Compare, null, _chunkRows,
                         r => self.Tell(new Reported(destination, table, lane, r)), _enough.Token)));

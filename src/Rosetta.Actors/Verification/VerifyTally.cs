@@ -21,6 +21,13 @@ public sealed class VerifyTally(bool repair)
     public void Refuse(long destination, string table, string reason) =>
         _results[(destination, table)] = new VerifyResult(destination, table, "NOT_COMPARED", 0, null, 0, 0, 0, null, reason);
 
+    /// <summary>It waits, and for what; null: it has begun.</summary>
+    public void Wait(long destination, string table, string? reason)
+    {
+        if (_results[(destination, table)] is { State: "PENDING" or "COMPARING" } open && open.Error != reason)
+            _results[(destination, table)] = open with { Error = reason };
+    }
+
     public void Take(long destination, string table, ChunkJobReport report)
     {
         if (report.State is ChunkJobState.Failed or ChunkJobState.Cancelled)
@@ -36,6 +43,9 @@ public sealed class VerifyTally(bool repair)
             _ => repair ? "REPAIRED" : "DIFFERENT",
         };
         _results[(destination, table)] = new VerifyResult(
-            destination, table, state, report.Rows, report.Total, report.Updated, report.Inserted, report.Deleted, report.AsOf, null);
+            destination, table, state, report.Rows, report.Total, report.Updated, report.Inserted, report.Deleted, report.AsOf, null)
+        {
+            RowsCarried = report.Carried, Ranges = report.Ranges, Keys = report.Keys,
+        };
     }
 }

@@ -47,8 +47,8 @@ static class PipelineDestinationEndpoints
             .Takes<ReplaceTableSyncs>().Gives<TableSyncsAnswer>().Refuses(404, 409);
 
         destinations.MapPost("/{destinationId:long}/tables/{table}/resync", PipelineRequests.ResyncTableAsync)
-            .Describe("Copy a table again", "The table is schema.table, percent-encoded. What it has at the destination is replaced.")
-            .HasPath("table", "schema.table").NeedsRole(ApiRole.Operator)
+            .Describe("Make a table equal again", "The table is schema.table, percent-encoded. Only what differs is written, and what only the destination has is deleted.")
+            .HasPath("table", "schema.table").HasQuery(ResyncDryRun.Query, ResyncDryRun.QueryDescription, "boolean").NeedsRole(ApiRole.Operator)
             .Gives<TableAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
 
         destinations.MapPost("/{destinationId:long}/tables/{table}/preview", PreviewEndpoint.RunAsync)

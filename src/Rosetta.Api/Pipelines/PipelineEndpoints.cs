@@ -62,7 +62,8 @@ static class PipelineEndpoints
             .Gives<PipelineAnswer>().Refuses(404);
 
         pipelines.MapPost("/{id:long}/resync", PipelineRequests.ResyncAsync)
-            .Describe("Copy every table again", "With a new slot if the old one is lost.").NeedsRole(ApiRole.Operator)
+            .Describe("Make every table equal again", "By difference, while it streams; with a new slot if the old one is lost. Only what differs is written, and what only the destination has is deleted.")
+            .HasQuery(ResyncDryRun.Query, ResyncDryRun.QueryDescription, "boolean").NeedsRole(ApiRole.Operator)
             .Takes<ResyncPipeline>(optional: true).Gives<PipelineAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
 
         pipelines.MapGet("/{id:long}/events", PipelineEvents.StreamAsync)

@@ -63,6 +63,7 @@ static class PipelineRequests
                 return Problem.Invalid("destination_ids", $"pipeline {id} has no destination {unknown}");
         }
 
+        if (ResyncDryRun.IsAsked(context)) return await ResyncDryRun.StartAsync(pipeline, null, body.Value.DestinationIds?.Distinct().ToList(), context, store, cancellationToken);
         var asked = await store.Requests.AddAsync(
             id, PipelineRequestKind.Resync, body.Value.DestinationIds?.Distinct().ToList(), null, AccessControl.CallerOf(context).Name, cancellationToken);
         var answer = asked.IsSaved ? await PipelineReader.ReadAsync(store, pipeline, cancellationToken) : null;
@@ -85,6 +86,7 @@ static class PipelineRequests
         }
 
         if (table.State == "EXCLUDED") return Problem.Conflict($"Table {name} is excluded (enabled: false). Change table_syncs first.");
+        if (ResyncDryRun.IsAsked(context)) return await ResyncDryRun.StartAsync(pipeline, [name.ToString()], [destinationId], context, store, cancellationToken);
         var asked = await store.Requests.AddAsync(
             id, PipelineRequestKind.ResyncTable, [destinationId], name.ToString(), AccessControl.CallerOf(context).Name, cancellationToken);
         return asked.Answer(_ => TypedResults.Accepted($"/api/v1/pipelines/{id}/destinations/{destinationId}/metadata", PipelineViews.ToAnswer(table)));

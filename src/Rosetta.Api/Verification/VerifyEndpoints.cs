@@ -7,6 +7,7 @@ using Rosetta.Api.Bodies;
 using Rosetta.Api.Documents;
 using Rosetta.Api.Pipelines;
 using Rosetta.Api.Problems;
+using Rosetta.Core.Pipelines;
 using Rosetta.Core.Tables;
 using Rosetta.Store;
 
@@ -20,14 +21,24 @@ static class VerifyEndpoints
         var verify = api.MapGroup("/pipelines/{id:long}/verify").WithTags("Verify");
 
         verify.MapPost("/", StartAsync)
-            .Describe("Compare tables with their source", "While they stream, row by row, each in its place in the stream. On a paused pipeline the run waits.")
+            .Describe("Compare tables with their source", "While they stream, each range of keys in its place in the stream; differing rows are named. On a paused pipeline the run waits, and says so.")
             .NeedsRole(ApiRole.Operator).Takes<StartVerify>(optional: true).Gives<VerifyStartedAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
 
         verify.MapGet("/{runId:long}", async (long id, long runId, ConfigStore store, CancellationToken cancellationToken) =>
                 await store.Verifies.FindAsync(id, runId, cancellationToken) is { } found
-                    ? TypedResults.Ok(VerifyAnswer.From(found.Run, found.Results))
+                    ? TypedResults.Ok(VerifyAnswer.From(found.Run, found.Results, found.Run.IsOpen ? await WaitingForAsync(id, store, cancellationToken) : null))
                     : Problem.NotFound($"Pipeline {id} has no verify run {runId}."))
             .Describe("Show what a comparison has found").Gives<VerifyAnswer>().Refuses(404);
+    }
+
+    /// <summary>Why a comparison cannot get on at the moment: its pipeline does not run.</summary>
+    static async Task<string?> WaitingForAsync(long id, ConfigStore store, CancellationToken cancellationToken)
+    {
+        if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return null;
+        if (pipeline.Status == PipelineStatus.Pause) return $"The pipeline is paused; the comparison is made when it runs: POST /api/v1/pipelines/{id}/start.";
+        var runtime = (await PipelineReader.ReadAsync(store, pipeline, cancellationToken)).Runtime;
+        return runtime.State is "RUNNING" or "DEGRADED" or "SNAPSHOTTING" ? null
+            : string.Join(' ', new[] { $"The pipeline is {runtime.State}; the comparison goes on when it streams.", runtime.LastError, runtime.Remedy }.Where(t => t is not null));
     }
 
     static async Task<IResult> StartAsync(long id, Body<StartVerify> body, HttpContext context, ConfigStore store, CancellationToken cancellationToken)

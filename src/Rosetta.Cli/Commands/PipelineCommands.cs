@@ -27,7 +27,7 @@ static class PipelineCommands
         Verb.Create("start", "Starts it", i => AskAsync(i, "start", "started"), PipelineArgument),
         Verb.Create("pause", "Pauses it; the source keeps its WAL until it goes on", i => AskAsync(i, "pause", "paused"), PipelineArgument),
         Verb.Create("refresh", "Reads the source's catalog again: new tables join", i => AskAsync(i, "refresh", "refreshed"), PipelineArgument),
-        ResyncVerb(),
+        ResyncCommand.Create(),
         DeleteVerb(),
         Verb.Create("watch", "Shows it as it changes, until Ctrl-C", WatchCommand.RunAsync, PipelineArgument));
 
@@ -93,23 +93,6 @@ static class PipelineCommands
         var path = await PathAsync(i, $"/destinations/{await i.IdAsync("destinations", DestinationArgument)}");
         i.Confirm($"Take {i.Value(DestinationArgument)} out of {i.Value(PipelineArgument)}? Its position is forgotten.");
         i.Done(await i.DeleteAsync(path), $"{i.Value(DestinationArgument)} taken out of {i.Value(PipelineArgument)}");
-    }
-
-    static Command ResyncVerb()
-    {
-        var destinations = new Option<string[]>("--destination") { Description = "Only this destination; may be repeated" };
-        return Verb.Create(
-            "resync", "Copies every table again, with a new slot if the old one is lost",
-            async i =>
-            {
-                var path = await PathAsync(i, "/resync");
-                var ids = new List<long>();
-                foreach (var destination in i.Value(destinations) ?? [])
-                    ids.Add(await i.IdAsync("destinations", destination));
-                i.Confirm($"Empty the tables of {i.Value(PipelineArgument)} at {(ids.Count == 0 ? "every destination" : $"{ids.Count} destinations")} and copy them again?");
-                i.Done(await i.PostAsync(path, new Resync(ids.Count == 0 ? null : ids)), $"{i.Value(PipelineArgument)}: resync asked for");
-            },
-            PipelineArgument, destinations);
     }
 
     static Command DeleteVerb()

@@ -26,7 +26,7 @@ static class TableCommands
                 "list", "State, target and counters of every table",
                 async i => i.Show<Pipeline>(await i.GetAsync($"pipelines/{await i.IdAsync("pipelines", pipeline)}"), Render),
                 pipeline),
-            Verb.Create("resync", "Empties the table at the destination and copies it again", i => ResyncAsync(i, pipeline, destination, table),
+            Verb.Create("resync", "Makes the table at the destination equal to its source again", i => ResyncAsync(i, pipeline, destination, table),
                 pipeline, destination, table),
             Verb.Create(
                 "preview", "Shows what a filter and SQL make of the table's rows; nothing is saved", i => PreviewAsync(i, (pipeline, destination, table), (filter, sql, columns, limit)),
@@ -79,7 +79,7 @@ static class TableCommands
     static async Task ResyncAsync(Invocation i, Argument<string> pipeline, Argument<string> destination, Argument<string> table)
     {
         var (p, d, name) = (await i.IdAsync("pipelines", pipeline), await i.IdAsync("destinations", destination), i.Value(table));
-        i.Confirm($"Empty {name} at {i.Value(destination)} and copy it again?");
+        i.Confirm($"Make {name} at {i.Value(destination)} equal to its source again? Rows that only the destination has are deleted.");
         var answer = await i.PostAsync($"pipelines/{p}/destinations/{d}/tables/{Lookups.Escape(name)}/resync");
         i.Done(answer, $"{name} at {i.Value(destination)}: resync asked for");
     }

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using Rosetta.Cli.Invocations;
 using Rosetta.Cli.Views;
+using Rosetta.Client;
 using Rosetta.Client.Answers;
 using Rosetta.Client.Requests;
-using Spectre.Console;
 
 namespace Rosetta.Cli.Commands;
 
@@ -41,32 +41,26 @@ static class VerifyCommand
                     }
                 }
 
-                var answer = await i.GetAsync($"{path}/{id}");
-                while (i.Value(wait) && answer.As<Verify>().IsOpen)
-                {
-                    await Task.Delay(LookInterval, i.Cancelled);
-                    answer = await i.GetAsync($"{path}/{id}");
-                }
-
-                i.Show<Verify>(answer, Render);
+                var answer = await ReadAsync(i, $"{path}/{id}", i.Value(wait));
+                i.Show<Verify>(answer, v => VerifyView.Render(v, isDryRun: false));
                 return answer.As<Verify>() is { IsOpen: false, Equal: not true } ? Verb.Failed : 0;
             },
             pipeline, tables, destinations, repair, wait, run);
     }
 
-    static Table Render(Verify verify)
+    /// <summary>The run; told to wait, once it has ended. What it waits for itself is said once.</summary>
+    public static async Task<ApiAnswer> ReadAsync(Invocation i, string path, bool wait)
     {
-        var list = new Table().Border(TableBorder.Simple).AddColumns("destination", "table", "state");
-        foreach (var column in (string[])["rows", "of", "differing", "missing", "extra"])
-            list.AddColumn(column, c => c.RightAligned());
-        list.AddColumns("as of", "error");
-        foreach (var t in verify.Tables)
+        string? said = null;
+        var answer = await i.GetAsync(path);
+        while (wait && answer.As<Verify>().IsOpen)
         {
-            list.AddRow(
-                $"{t.DestinationId}", Markup.Escape(t.Table), States.Mark(t.State), Quantities.Count(t.RowsCompared), Quantities.Count(t.RowsTotal), Quantities.Count(t.Differing),
-                Quantities.Count(t.Missing), Quantities.Count(t.Extra), t.AsOfLsn ?? "", Markup.Escape(t.Error ?? ""));
+            if (answer.As<Verify>().Waiting is { } waiting && waiting != said)
+                await Console.Error.WriteLineAsync(said = waiting);
+            await Task.Delay(LookInterval, i.Cancelled);
+            answer = await i.GetAsync(path);
         }
 
-        return list;
+        return answer;
     }
 }

@@ -29,7 +29,13 @@ public readonly record struct WatchMark(long Keys, long Transactions, int Stage)
 
 /// <summary>What became of a chunk at its place. Rows that were left alone because something newer had come are not counted.</summary>
 /// <param name="ReadAgain">Null when it landed; otherwise why nothing was done and it has to be read again.</param>
-public readonly record struct ChunkLanding(long Inserted, long Updated, long Deleted, string? ReadAgain)
+public sealed record ChunkLanding(long Inserted, long Updated, long Deleted, string? ReadAgain)
 {
     public bool HasLanded => ReadAgain is null;
+
+    /// <summary>There was nothing to change.</summary>
+    public bool IsEmpty => Inserted + Updated + Deleted == 0;
+
+    /// <summary>Of a comparison or a repair: the first rows that differ.</summary>
+    public IReadOnlyList<DifferingKey> Keys { get; init; } = [];
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Positions;
 
 namespace Rosetta.Store.Jobs;
@@ -22,6 +23,16 @@ public sealed record VerifyRun(
 /// <param name="Missing">Rows that only the source has.</param>
 /// <param name="Extra">Rows that only the destination has.</param>
 /// <param name="AsOfLsn">The lane's position at the last rows; null before any.</param>
-/// <param name="Error">Why it could not be compared.</param>
+/// <param name="Error">Why it could not be compared, or what it waits for.</param>
 public sealed record VerifyResult(
-    long DestinationId, string TableName, string State, long RowsCompared, long? RowsTotal, long Differing, long Missing, long Extra, Lsn? AsOfLsn, string? Error);
+    long DestinationId, string TableName, string State, long RowsCompared, long? RowsTotal, long Differing, long Missing, long Extra, Lsn? AsOfLsn, string? Error)
+{
+    /// <summary>Rows that were taken from the source to the destination; the others were compared by digests.</summary>
+    public long RowsCarried { get; init; }
+
+    /// <summary>Ranges that were compared by digests.</summary>
+    public long Ranges { get; init; }
+
+    /// <summary>The first rows that differ.</summary>
+    public IReadOnlyList<DifferingKey> Keys { get; init; } = [];
+}

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Dapper;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Positions;
 using Rosetta.Store.Configuration;
 using Rosetta.Store.Runtime;
@@ -37,7 +38,7 @@ public sealed class VerifyRunRepository(ConfigDatabase database)
                 using var results = await connection.QueryMultipleAsync(new CommandDefinition(
                     $"""
                     SELECT {Columns} FROM verify_runs WHERE pipeline_id = @pipelineId AND id = @runId;
-                    SELECT destination_id, table_name, state, rows_compared, rows_total, differing, missing, extra, as_of_lsn, error
+                    SELECT destination_id, table_name, state, rows_compared, rows_total, differing, missing, extra, as_of_lsn, error, rows_carried, ranges, keys::text AS keys
                     FROM verify_results WHERE run_id = @runId ORDER BY destination_id, table_name
                     """,
                     new { pipelineId, runId }, cancellationToken: cancellationToken)).ConfigureAwait(false);
@@ -66,13 +67,14 @@ public sealed class VerifyRunRepository(ConfigDatabase database)
                 WITH {EpochRepository.Fence}, found AS (
                     SELECT f.* FROM fence, jsonb_to_recordset(@Results::jsonb) AS f (
                         destination_id bigint, table_name text, state text, rows_compared bigint, rows_total bigint, differing bigint, missing bigint, extra bigint,
-                        as_of_lsn pg_lsn, error text)),
+                        as_of_lsn pg_lsn, error text, rows_carried bigint, ranges bigint, keys jsonb)),
                 saved AS (
-                    INSERT INTO verify_results (run_id, destination_id, table_name, state, rows_compared, rows_total, differing, missing, extra, as_of_lsn, error)
-                    SELECT @Id, destination_id, table_name, state, rows_compared, rows_total, differing, missing, extra, as_of_lsn, error FROM found
+                    INSERT INTO verify_results (run_id, destination_id, table_name, state, rows_compared, rows_total, differing, missing, extra, as_of_lsn, error, rows_carried, ranges, keys)
+                    SELECT @Id, destination_id, table_name, state, rows_compared, rows_total, differing, missing, extra, as_of_lsn, error, rows_carried, ranges, keys FROM found
                     ON CONFLICT (run_id, destination_id, table_name) DO UPDATE SET state = excluded.state, rows_compared = excluded.rows_compared,
                         rows_total = excluded.rows_total, differing = excluded.differing, missing = excluded.missing, extra = excluded.extra,
-                        as_of_lsn = excluded.as_of_lsn, error = excluded.error),
+                        as_of_lsn = excluded.as_of_lsn, error = excluded.error, rows_carried = excluded.rows_carried, ranges = excluded.ranges,
+                        keys = excluded.keys),
                 moved AS (
                     UPDATE verify_runs SET status = @status, epoch = @Epoch, error = @error, started_at = coalesce(started_at, clock_timestamp()),
                         finished_at = CASE WHEN @status IN ('COMPLETED', 'FAILED') THEN clock_timestamp() END
@@ -87,6 +89,14 @@ public sealed class VerifyRunRepository(ConfigDatabase database)
                 cancellationToken: cancellationToken)),
             cancellationToken);
     }
+
+    /// <summary>The pipeline rests: what it had begun is begun anew when it runs again.</summary>
+    public Task SuspendAsync(long pipelineId, long epoch, CancellationToken cancellationToken) =>
+        database.WriteAsync(
+            connection => connection.ExecuteAsync(new CommandDefinition(
+                $"WITH {EpochRepository.Fence} UPDATE verify_runs SET status = 'PENDING' FROM fence WHERE pipeline_id = @PipelineId AND status = 'EXECUTING'",
+                new { PipelineId = pipelineId, Epoch = epoch }, cancellationToken: cancellationToken)),
+            cancellationToken);
 
     sealed record Row
     {
@@ -136,6 +146,15 @@ public sealed class VerifyRunRepository(ConfigDatabase database)
 
         public string? Error { get; init; }
 
-        public VerifyResult ToResult() => new(DestinationId, TableName, State, RowsCompared, RowsTotal, Differing, Missing, Extra, AsOfLsn, Error);
+        public long RowsCarried { get; init; }
+
+        public long Ranges { get; init; }
+
+        public string Keys { get; init; } = "[]";
+
+        public VerifyResult ToResult() => new(DestinationId, TableName, State, RowsCompared, RowsTotal, Differing, Missing, Extra, AsOfLsn, Error)
+        {
+            RowsCarried = RowsCarried, Ranges = Ranges, Keys = JsonSerializer.Deserialize<List<DifferingKey>>(Keys, StoreTypes.Json) ?? [],
+        };
     }
 }

@@ -69,6 +69,14 @@ public sealed class PipelineRequestRepository(ConfigDatabase database)
         return MoveAsync(request, epoch, "EXECUTING", null, cancellationToken);
     }
 
+    /// <summary>Has a request that was begun begin anew.</summary>
+    /// <returns>False when the epoch is no longer the newest.</returns>
+    public Task<bool> ReopenAsync(PipelineRequest request, long epoch, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        return MoveAsync(request, epoch, "PENDING", null, cancellationToken);
+    }
+
     /// <summary>Closes a request: done, or failed with an error that says what to do.</summary>
     /// <returns>False when the epoch is no longer the newest.</returns>
     public Task<bool> FinishAsync(PipelineRequest request, long epoch, string? error, CancellationToken cancellationToken)

@@ -30,19 +30,27 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
 
     public string LeaveAlone(KeyWindow window) => $"DELETE FROM pg_temp.rosetta_chunk s USING pg_temp.rosetta_window w WHERE {window.Meets(Staged)}";
 
-    public string DeleteExtra(ChunkRange range, KeyWindow? window)
+    public string DeleteExtra(ChunkRange range, KeyWindow? window) => $"DELETE FROM {ExtraRows(range, window)}";
+
+    /// <summary>Rows of the table that the chunk does not have, from FROM on.</summary>
+    public string ExtraRows(ChunkRange range, KeyWindow? window)
     {
         var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(Own)})";
-        return $"DELETE FROM {_table} t WHERE {ChunkSql.Range(copy.Table.Table, range, "t.")} AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {SameKey}){untouched}";
+        return $"{_table} t WHERE {ChunkSql.Range(copy.Table.Table, range, "t.")} AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {SameKey}){untouched}";
     }
 
-    // By stored form: 1.0 is not 1.00, and types without equality can be compared.
+    /// <summary>Staged rows that the table does not have.</summary>
+    public string MissingRows => $"pg_temp.rosetta_chunk s WHERE NOT EXISTS (SELECT FROM {_table} t WHERE {SameKey})";
+
+    /// <summary>Staged rows that the table has with other values.</summary>
+    public string DifferingRows => $"pg_temp.rosetta_chunk s JOIN {_table} t ON {SameKey} WHERE {IsOther}";
+
     public string UpdateDiffering =>
         _columns.Count == _key.Count
             ? "SELECT WHERE false"
             : $"""
                UPDATE {_table} t SET {string.Join(", ", _columns.Except(_key).Select(c => $"{SqlIdentifier.Quote(c)} = {Staged(c)}"))} FROM pg_temp.rosetta_chunk s
-                WHERE {SameKey} AND ROW({string.Join(", ", _columns.Select(Own))})::record OPERATOR(pg_catalog.*<>) ROW({string.Join(", ", _columns.Select(Staged))})::record
+                WHERE {SameKey} AND {IsOther}
                """;
 
     public string InsertMissing =>
@@ -61,9 +69,12 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
 
     string SameKey => string.Join(" AND ", _key.Select(k => $"{Own(k)} = {Staged(k)}"));
 
-    static string Own(string column) => $"t.{SqlIdentifier.Quote(column)}";
+    // By stored form: 1.0 is not 1.00, and types without equality can be compared.
+    string IsOther => $"ROW({string.Join(", ", _columns.Select(Own))})::record OPERATOR(pg_catalog.*<>) ROW({string.Join(", ", _columns.Select(Staged))})::record";
 
-    string Staged(string column) => target.Casts.ContainsKey(column) ? $"s.{SqlIdentifier.Quote(column)}::{target.Table.Find(column)!.TypeSql}" : $"s.{SqlIdentifier.Quote(column)}";
+    public static string Own(string column) => $"t.{SqlIdentifier.Quote(column)}";
+
+    public string Staged(string column) => target.Casts.ContainsKey(column) ? $"s.{SqlIdentifier.Quote(column)}::{target.Table.Find(column)!.TypeSql}" : $"s.{SqlIdentifier.Quote(column)}";
 
     // In text form the target's own input functions read the values.
     string StageType(string column) =>

@@ -20,6 +20,7 @@ sealed class TableChunks(
     StreamedTransactions streamed, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action close) : ITableChunks
 {
     readonly ChunkStatements _sql = new(copy, target);
+    readonly ChunkDifferences? _differences = copy.Purpose is ChunkPurpose.Compare or ChunkPurpose.Repair ? new ChunkDifferences(copy, new ChunkStatements(copy, target)) : null;
     readonly ChunkStage?[] _stages = new ChunkStage?[ITableChunks.Stages];
     readonly long[] _watchedFrom = [.. Enumerable.Repeat(long.MaxValue, ITableChunks.Stages)];
     CopyingState _state = progress.State;
@@ -125,13 +126,8 @@ sealed class TableChunks(
             var window = keys.Count > 0 ? await stage.FillWindowAsync(PlanOfKeys(), keys, cancellationToken) : null;
             if (window is not null)
                 await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", cancellationToken);
-            var deleted = copy.DeletesExtra && chunk.Range.Keys is null
-                ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(chunk.Range, window)}", cancellationToken)).RowCount
-                : 0;
-            await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
-            // Of a copy that began with an empty table every row that is there is the stream's own, so the newest.
-            var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering, cancellationToken)).RowCount;
-            var inserted = (await connection.QueryAsync(_sql.InsertMissing, cancellationToken)).RowCount;
+            var found = _differences is null ? null : await _differences.FindAsync(connection, chunk.Range, window, cancellationToken);
+            var landing = found is not null && (copy.Purpose == ChunkPurpose.Compare || found.IsEmpty) ? found : await WriteAsync(connection, chunk.Range, window, cancellationToken);
             if (chunk.Range.Keys is { } read)
                 await connection.QueryAsync(_sql.NoLongerPending(row, read, window), cancellationToken);
             else if (chunk.Range.IsWhole && LandedSql(chunk.Range, chunk.Rows) is { } landed)
@@ -141,13 +137,25 @@ sealed class TableChunks(
             if (chunk.Range.IsWhole)
                 Landed(chunk.Range, chunk.Rows);
 
-            return new ChunkLanding(inserted, updated, deleted, null);
+            return landing with { Keys = found?.Keys ?? [] };
         }
         catch
         {
             await stage.RollbackAsync();
             throw;
         }
+    }
+
+    async Task<ChunkLanding> WriteAsync(PgConnection connection, ChunkRange range, KeyWindow? window, CancellationToken cancellationToken)
+    {
+        var deleted = copy.DeletesExtra && range.Keys is null
+            ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(range, window)}", cancellationToken)).RowCount
+            : 0;
+        await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
+        // Of a copy that began with an empty table every row that is there is the stream's own, so the newest.
+        var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering, cancellationToken)).RowCount;
+        var inserted = (await connection.QueryAsync(_sql.InsertMissing, cancellationToken)).RowCount;
+        return new ChunkLanding(inserted, updated, deleted, null);
     }
 
     string? LandedSql(ChunkRange range, long rows) => copy switch
