@@ -17,7 +17,12 @@ readonly record struct CpuSample(double Node, double Walsender, double Target)
     public static CpuSample Take(int nodeProcess, PostgresServer source, PostgresServer target) => new(
         nodeProcess == 0 ? 0 : ProcessUse.CpuSeconds(nodeProcess),
         OfChildren(source, static title => title.StartsWith("postgres: walsender", StringComparison.Ordinal)),
-        OfChildren(target, static title => !Background.Any(b => title.StartsWith(b, StringComparison.Ordinal))));
+        OfChildren(target, IsBackend));
+
+    /// <summary>Of a server's backends at the moment.</summary>
+    public static double OfBackends(ProcessIdentity postmaster) => OfChildren(postmaster, IsBackend);
+
+    static bool IsBackend(string title) => !Background.Any(b => title.StartsWith(b, StringComparison.Ordinal));
 
     public static CpuSample operator -(CpuSample a, CpuSample b) => Subtract(a, b);
 
@@ -26,7 +31,8 @@ readonly record struct CpuSample(double Node, double Walsender, double Target)
     public double Total => Node + Walsender + Target;
 
     static double OfChildren(PostgresServer server, Func<string, bool> counts) =>
-        server.ProcessId is { } postmaster && ProcessIdentity.Find(postmaster) is { } process
-            ? process.Children().Where(c => counts(ProcessUse.Title(c.Id))).Sum(c => ProcessUse.CpuSeconds(c.Id))
-            : 0;
+        server.ProcessId is { } postmaster && ProcessIdentity.Find(postmaster) is { } process ? OfChildren(process, counts) : 0;
+
+    static double OfChildren(ProcessIdentity process, Func<string, bool> counts) =>
+        process.Children().Where(c => counts(ProcessUse.Title(c.Id))).Sum(c => ProcessUse.CpuSeconds(c.Id));
 }

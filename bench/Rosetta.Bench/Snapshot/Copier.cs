@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Rosetta.Bench.Stage;
-using Rosetta.Bench.Workloads;
 using Rosetta.Client;
 using Rosetta.Client.Answers;
 using Rosetta.Client.Requests;
@@ -8,8 +7,11 @@ using Rosetta.Testing.Servers;
 
 namespace Rosetta.Bench.Snapshot;
 
-/// <summary>Ways to bring one table to an empty database of the target server; each returns when all rows are there.</summary>
-sealed class Copier(BenchDatabases databases, string table)
+/// <summary>Ways to bring a database's tables to an empty database of the target server; each returns when all rows are there.</summary>
+/// <param name="from">The database at the source.</param>
+/// <param name="createSql">Makes its tables, without rows.</param>
+/// <param name="tables">How many they are.</param>
+sealed class Copier(BenchDatabases databases, string from, string createSql, int tables)
 {
     static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
 
@@ -20,49 +22,61 @@ sealed class Copier(BenchDatabases databases, string table)
     /// <summary>A pipeline that is made, started and streams. It stays.</summary>
     public async Task<long> ByRosettaAsync(ApiClient api, string database, CancellationToken cancellationToken)
     {
-        var from = (await api.PostAsync(
-            "sources", new NewSource(database, Source.Host, Source.Port, BenchDatabases.SourceDatabase, "postgres", null), cancellationToken)).As<Client.Answers.Source>();
+        var source = (await api.PostAsync(
+            "sources", new NewSource(database, Source.Host, Source.Port, from, "postgres", null), cancellationToken)).As<Client.Answers.Source>();
         var to = (await api.PostAsync(
             "destinations", new NewDestination(database, "POSTGRES", new PostgresConfig(Target.Host, Target.Port, database, "postgres", null)), cancellationToken)).As<Destination>();
-        var pipeline = (await api.PostAsync("pipelines", new NewPipeline(database, from.Id), cancellationToken)).As<Pipeline>();
+        var pipeline = (await api.PostAsync("pipelines", new NewPipeline(database, source.Id), cancellationToken)).As<Pipeline>();
         await api.PostAsync($"pipelines/{pipeline.Id}/destinations", new AttachDestination(to.Id), cancellationToken);
         await api.PostAsync($"pipelines/{pipeline.Id}/start", null, cancellationToken);
         await WaitAsync(
-            database, $"SELECT count(*) = 1 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'rosetta' AND relname = 'backfills'", cancellationToken);
-        await ByRosettaAsync(database, table, cancellationToken);
+            database, $"SELECT count(*) = 1 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'rosetta' AND relname = 'claims'", cancellationToken);
+        await HasAsync(database, tables, cancellationToken);
         return pipeline.Id;
     }
 
-    /// <summary>Waits until a running pipeline has brought a table.</summary>
-    public Task ByRosettaAsync(string database, string name, CancellationToken cancellationToken) => WaitAsync(
-        database, $"SELECT count(*) = 1 FROM rosetta.tables WHERE source_table = '{name}' AND since IS NOT NULL AND copying IS NULL", cancellationToken);
+    /// <summary>Waits until a running pipeline has brought so many tables.</summary>
+    public Task HasAsync(string database, int number, CancellationToken cancellationToken) =>
+        WaitAsync(database, $"SELECT count(*) = {number} FROM rosetta.tables WHERE since IS NOT NULL AND copying IS NULL", cancellationToken);
 
-    /// <summary>Two psql and a pipe, in binary form, into a table with its key.</summary>
-    public async Task ByPipeAsync(string database, CancellationToken cancellationToken)
+    /// <summary>Two psql and a pipe, in binary form, into tables with their keys.</summary>
+    public async Task ByPipeAsync(string database, string table, CancellationToken cancellationToken)
     {
-        await Target.ExecuteAsync(BenchTables.MixedSql(table), database, cancellationToken);
+        await Target.ExecuteAsync(createSql, database, cancellationToken);
         await ShellAsync(
             $"{Program("psql")} {From} -qc 'COPY {table} TO STDOUT (FORMAT binary)' | {Program("psql")} {To(database)} -qc 'COPY {table} FROM STDIN (FORMAT binary)'", cancellationToken);
     }
 
-    /// <summary>pg_dump into psql, schema and key included.</summary>
+    /// <summary>pg_dump into psql, schema and keys included.</summary>
     public Task ByDumpAsync(string database, CancellationToken cancellationToken) =>
-        ShellAsync($"{Program("pg_dump")} {From} -t {table} | {Program("psql")} {To(database)} -q -o /dev/null", cancellationToken);
+        ShellAsync($"{Program("pg_dump")} {From} | {Program("psql")} {To(database)} -q -o /dev/null", cancellationToken);
+
+    /// <summary>pgcopydb with as many jobs as there are cores, schema and keys included.</summary>
+    public Task ByPgcopydbAsync(string database, CancellationToken cancellationToken) => ShellAsync(
+        $"""
+        d=$(mktemp -d); trap 'rm -rf "$d"' EXIT
+        PATH={Path.GetDirectoryName(Program("psql"))}:$PATH pgcopydb clone --dir "$d/work" --no-acl --no-owner --skip-extensions --skip-large-objects \
+          --table-jobs {Environment.ProcessorCount} --index-jobs {Environment.ProcessorCount} \
+          --source 'postgres://postgres@{Source.Host}:{Source.Port}/{from}' --target 'postgres://postgres@{Target.Host}:{Target.Port}/{database}' >"$d/log" 2>&1 || (tail -20 "$d/log" >&2; exit 1)
+        """, cancellationToken);
 
     /// <summary>The initial copy of a subscription.</summary>
     public async Task BySubscriptionAsync(string database, CancellationToken cancellationToken)
     {
-        await Target.ExecuteAsync(BenchTables.MixedSql(table), database, cancellationToken);
-        await Source.ExecuteAsync($"DROP PUBLICATION IF EXISTS one_table; CREATE PUBLICATION one_table FOR TABLE {table}", BenchDatabases.SourceDatabase, cancellationToken);
+        await Target.ExecuteAsync(createSql, database, cancellationToken);
+        await Source.ExecuteAsync($"DROP PUBLICATION IF EXISTS all_tables; CREATE PUBLICATION all_tables FOR ALL TABLES", from, cancellationToken);
         await Target.ExecuteAsync(
-            $"CREATE SUBSCRIPTION {database} CONNECTION 'host={Source.Host} port={Source.Port} dbname={BenchDatabases.SourceDatabase} user=postgres' PUBLICATION one_table",
+            $"CREATE SUBSCRIPTION {database} CONNECTION 'host={Source.Host} port={Source.Port} dbname={from} user=postgres' PUBLICATION all_tables",
             database, cancellationToken);
         await WaitAsync(database, "SELECT count(*) = 0 FROM pg_subscription_rel WHERE srsubstate <> 'r'", cancellationToken);
     }
 
     /// <summary>Ends what <see cref="BySubscriptionAsync"/> began.</summary>
-    public Task EndSubscriptionAsync(string database, CancellationToken cancellationToken) =>
-        Target.ExecuteAsync($"DROP SUBSCRIPTION {database}", database, cancellationToken);
+    public async Task EndSubscriptionAsync(string database, CancellationToken cancellationToken)
+    {
+        await Target.ExecuteAsync($"DROP SUBSCRIPTION {database}", database, cancellationToken);
+        await Source.ExecuteAsync("DROP PUBLICATION all_tables", from, cancellationToken);
+    }
 
     async Task WaitAsync(string database, string sql, CancellationToken cancellationToken)
     {
@@ -73,7 +87,7 @@ sealed class Copier(BenchDatabases databases, string table)
             await pace.WaitForNextTickAsync(cancellationToken);
     }
 
-    string From => $"-h {Source.Host} -p {Source.Port} -U postgres -d {BenchDatabases.SourceDatabase}";
+    string From => $"-h {Source.Host} -p {Source.Port} -U postgres -d {from}";
 
     string To(string database) => $"-h {Target.Host} -p {Target.Port} -U postgres -d {database}";
 

@@ -65,6 +65,14 @@ sealed class BenchNode : IAsyncDisposable
         }
     }
 
+    /// <summary>Pauses a pipeline and deletes it, its slot too.</summary>
+    public async Task EndPipelineAsync(string name, CancellationToken cancellationToken)
+    {
+        var id = (await Api.GetAsync("pipelines", cancellationToken)).As<Client.Answers.Page<Client.Answers.Pipeline>>().Items.Single(p => p.Name == name).Id;
+        await new BenchPipeline(Api, id).PauseAsync(cancellationToken);
+        await Api.DeleteAsync($"pipelines/{id}", cancellationToken);
+    }
+
     /// <summary>The last lines it printed.</summary>
     public string OutputTail(int lines) => _process.OutputTail(lines);
 
