@@ -16,14 +16,17 @@ sealed class Contest(BenchOptions options, Journal journal, BenchDatabases datab
     readonly record struct Effort(double Seconds, CopyCost Cpu, long PeakBytes);
 
     /// <param name="name">Its first word and the round name its database.</param>
+    /// <param name="prepare">What is done in the database before the clock runs.</param>
     /// <param name="end">What is done before the database is dropped.</param>
-    public async Task MeasureAsync(string name, int round, Func<string, Task> copy, Func<string, Task>? end, CancellationToken cancellationToken)
+    public async Task MeasureAsync(string name, int round, Func<string, Task> copy, CancellationToken cancellationToken, Func<string, Task>? prepare = null, Func<string, Task>? end = null)
     {
         if (!options.Wants(name))
             return;
         var target = databases.Targets[0];
-        var database = string.Create(CultureInfo.InvariantCulture, $"{name.Split(' ')[0].ToLowerInvariant()}_{round}");
+        var database = string.Create(CultureInfo.InvariantCulture, $"{name.Split(' ', ',')[0].ToLowerInvariant()}_{round}");
         await target.CreateDatabaseAsync(database, cancellationToken);
+        if (prepare is not null)
+            await prepare(database);
         await target.ExecuteAsync("CHECKPOINT", cancellationToken: cancellationToken);
         node.ForgetPeak();
         var before = CopyCost.Take(databases.Source, target, node.ProcessId);

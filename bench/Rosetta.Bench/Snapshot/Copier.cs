@@ -19,8 +19,8 @@ sealed class Copier(BenchDatabases databases, string from, string createSql, int
 
     PostgresServer Target => databases.Targets[0];
 
-    /// <summary>A pipeline that is made, started and streams. It stays.</summary>
-    public async Task<long> ByRosettaAsync(ApiClient api, string database, CancellationToken cancellationToken)
+    /// <summary>Makes a pipeline without starting it.</summary>
+    public async Task<long> PrepareAsync(ApiClient api, string database, CancellationToken cancellationToken)
     {
         var source = (await api.PostAsync(
             "sources", new NewSource(database, Source.Host, Source.Port, from, "postgres", null), cancellationToken)).As<Client.Answers.Source>();
@@ -28,6 +28,13 @@ sealed class Copier(BenchDatabases databases, string from, string createSql, int
             "destinations", new NewDestination(database, "POSTGRES", new PostgresConfig(Target.Host, Target.Port, database, "postgres", null)), cancellationToken)).As<Destination>();
         var pipeline = (await api.PostAsync("pipelines", new NewPipeline(database, source.Id), cancellationToken)).As<Pipeline>();
         await api.PostAsync($"pipelines/{pipeline.Id}/destinations", new AttachDestination(to.Id), cancellationToken);
+        return pipeline.Id;
+    }
+
+    /// <summary>Starts the pipeline of a database and waits until all tables have come. It stays.</summary>
+    public async Task<long> ByRosettaAsync(ApiClient api, string database, CancellationToken cancellationToken)
+    {
+        var pipeline = (await api.GetAsync("pipelines", cancellationToken)).As<Page<Pipeline>>().Items.Single(p => p.Name == database);
         await api.PostAsync($"pipelines/{pipeline.Id}/start", null, cancellationToken);
         await WaitAsync(
             database, $"SELECT count(*) = 1 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'rosetta' AND relname = 'claims'", cancellationToken);

@@ -43,12 +43,13 @@ static class SnapshotBench
             database => databases.Targets[0].ScalarAsync<long>($"SELECT count(*) FROM {Table}", database, cancellationToken), rows);
         for (var round = 1; round <= options.Rounds; round++)
         {
-            await contest.MeasureAsync(Pipe, round, n => copier.ByPipeAsync(n, Table, cancellationToken), null, cancellationToken);
-            await contest.MeasureAsync("Rosetta", round, n => copier.ByRosettaAsync(node.Api, n, cancellationToken), n => node.EndPipelineAsync(n, cancellationToken), cancellationToken);
-            await contest.MeasureAsync("pg_dump | psql", round, n => copier.ByDumpAsync(n, cancellationToken), null, cancellationToken);
-            await contest.MeasureAsync("pgcopydb", round, n => copier.ByPgcopydbAsync(n, cancellationToken), null, cancellationToken);
+            await contest.MeasureAsync(Pipe, round, n => copier.ByPipeAsync(n, Table, cancellationToken), cancellationToken);
+            await contest.MeasureAsync("Rosetta", round, n => copier.ByRosettaAsync(node.Api, n, cancellationToken), cancellationToken,
+                n => copier.PrepareAsync(node.Api, n, cancellationToken), n => node.EndPipelineAsync(n, cancellationToken));
+            await contest.MeasureAsync("pg_dump | psql", round, n => copier.ByDumpAsync(n, cancellationToken), cancellationToken);
+            await contest.MeasureAsync("pgcopydb", round, n => copier.ByPgcopydbAsync(n, cancellationToken), cancellationToken);
             await contest.MeasureAsync(
-                "native subscription", round, n => copier.BySubscriptionAsync(n, cancellationToken), n => copier.EndSubscriptionAsync(n, cancellationToken), cancellationToken);
+                "native subscription", round, n => copier.BySubscriptionAsync(n, cancellationToken), cancellationToken, end: n => copier.EndSubscriptionAsync(n, cancellationToken));
         }
 
         var table = contest.Table(string.Create(CultureInfo.InvariantCulture, $"one table of {rows:N0} rows into an empty database"), Pipe);
@@ -66,6 +67,7 @@ static class SnapshotBench
     {
         const string database = "beside";
         await databases.Targets[0].CreateDatabaseAsync(database, cancellationToken);
+        await copier.PrepareAsync(node.Api, database, cancellationToken);
         var id = await copier.ByRosettaAsync(node.Api, database, cancellationToken);
         await databases.ExecuteAtSourceAsync($"CREATE TABLE {Later} (LIKE {Table} INCLUDING ALL); INSERT INTO {Later} SELECT * FROM {Table}", cancellationToken);
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);

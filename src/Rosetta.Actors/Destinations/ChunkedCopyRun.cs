@@ -43,7 +43,7 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
             try
             {
                 Show(copy.Replace ? TableState.Resyncing : TableState.Snapshotting, chunks.Rows);
-                await new ChunkRun(source, chunks, table, gate, context.Lane, context.ChunkRows, Landed, time) { Digested = Digested }.RunAsync(cancellationToken).ConfigureAwait(false);
+                await new ChunkRun(source, chunks, table with { From = chunks.FinishedPages }, gate, context.Lane, context.ChunkRows, Landed, time) { Digested = Digested }.RunAsync(cancellationToken).ConfigureAwait(false);
                 context.Status.Change(Name, t => t with
                 {
                     State = t.InsertOnly ? TableState.InsertOnly : TableState.Streaming, SnapshotRows = chunks.Rows, SnapshotRowsEstimated = chunks.Rows,

@@ -70,4 +70,11 @@ public interface ITableReader
     /// <summary>The table's rows after a key in the snapshot, so many at most.</summary>
     /// <param name="range">Told what they are, before the first of them.</param>
     ICopySource ReadRange(ChunkTable table, IReadOnlyList<string>? after, int rows, Action<ChunkRange> range);
+
+    /// <summary>How many pages the table has, when it can be read in their order; null: only by its key.</summary>
+    Task<PageMark?> FindPagesAsync(TableDescription table, CancellationToken cancellationToken);
+
+    /// <summary>The table's rows on some of its pages in the snapshot.</summary>
+    /// <param name="to">The first page that is not read; null: to the end.</param>
+    ICopySource ReadPages(ChunkTable table, long from, long? to);
 }

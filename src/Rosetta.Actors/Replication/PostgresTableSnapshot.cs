@@ -105,5 +105,9 @@ sealed class PostgresTableSnapshot : ITableSnapshot
         public ChunkTable InRanges(TableDescription table, IReadOnlyList<string>? columns) => ChunkSource.TableOf(table, columns, publications);
 
         public ICopySource ReadRange(ChunkTable table, IReadOnlyList<string>? after, int rows, Action<ChunkRange> range) => worker.CopyRangeOut(table, after, rows, range);
+
+        public Task<PageMark?> FindPagesAsync(TableDescription table, CancellationToken cancellationToken) => worker.FindPagesAsync(table, cancellationToken);
+
+        public ICopySource ReadPages(ChunkTable table, long from, long? to) => worker.CopyPagesOut(table, from, to);
     }
 }

@@ -11,6 +11,9 @@ public sealed record ChunkTable(TableDescription Table, IReadOnlyList<string> Co
     /// <summary>A condition in the source's SQL that the wanted rows meet; null for all.</summary>
     public string? Condition { get; init; }
 
+    /// <summary>Set: rows on the pages before are not wanted, as an earlier copy has brought them. Reading by key is not concerned.</summary>
+    public PageMark? From { get; init; }
+
     public IReadOnlyList<string> Key => Table.PrimaryKey;
 }
 

@@ -51,6 +51,9 @@ public interface ITableChunks : IAsyncDisposable
     /// <summary>Where to go on: the last key that was finished; null for the beginning.</summary>
     IReadOnlyList<string>? FinishedUpTo { get; }
 
+    /// <summary>What an earlier copy in the order of the source's storage has brought; the chunks are those of the rest.</summary>
+    PageMark? FinishedPages { get; }
+
     /// <summary>Every range has landed; only single keys may be left (<see cref="PendingAsync"/>).</summary>
     bool RangesAreFinished { get; }
 
@@ -58,12 +61,14 @@ public interface ITableChunks : IAsyncDisposable
     long Rows { get; }
 
     /// <summary>
-    /// Loads a range straight into the table, in one transaction with what says that it is finished. Only while no changes are applied, and into a range
-    /// of which the table has no rows.
+    /// Loads a range straight into the table, in one transaction with what says that it is finished. Only while no changes are applied, and of rows that the
+    /// table does not have. Returns when all bytes are on their way: ranges land in their order, each while the next one is loaded.
     /// </summary>
     /// <param name="range">Known once the first bytes have come.</param>
-    /// <returns>Rows loaded.</returns>
-    Task<long> LoadAsync(ICopySource rows, Func<ChunkRange> range, IProgress<CopyProgress>? progress, CancellationToken cancellationToken);
+    Task LoadAsync(ICopySource rows, Func<LoadedRange> range, IProgress<CopyProgress>? progress, CancellationToken cancellationToken);
+
+    /// <summary>Waits until everything that was loaded has landed.</summary>
+    Task LandedAsync();
 
     /// <summary>How many chunks may be under way at once: one is read while another lands.</summary>
     const int Stages = 2;

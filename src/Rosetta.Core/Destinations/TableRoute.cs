@@ -41,4 +41,8 @@ public sealed record DestinationTable(TableName Source, TableName Target, Lsn? S
 /// <param name="UpTo">The last key of the chunks that have landed; null before the first.</param>
 /// <param name="RangesAreFinished">All ranges have landed; single keys may be left.</param>
 /// <param name="Replaces">Rows that only the destination has are deleted.</param>
-public sealed record CopyingState(IReadOnlyList<string>? UpTo, bool RangesAreFinished, bool Replaces);
+public sealed record CopyingState(IReadOnlyList<string>? UpTo, bool RangesAreFinished, bool Replaces)
+{
+    /// <summary>What a first copy had brought in the order of the source's storage before it was cut; the keys are those of the rest.</summary>
+    public Chunks.PageMark? Pages { get; init; }
+}

@@ -80,7 +80,7 @@ public sealed partial class ChunkSource : IChunkSource
     public Task<ReadChunk> ReadKeysAsync(
         ChunkTable table, IReadOnlyList<IReadOnlyList<string>> keys, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
         InSnapshotAsync(
-            table, watched, into, () => Task.FromResult((new ChunkRange(null, null) { Keys = keys }, ChunkSql.Keys(table.Table, keys))), cancellationToken);
+            table with { From = null }, watched, into, () => Task.FromResult((new ChunkRange(null, null) { Keys = keys }, ChunkSql.Keys(table.Table, keys))), cancellationToken);
 
     public async Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken) =>
         (await _connection.QueryAsync($"SELECT count(*) FROM {ChunkSql.From(table.Table)} WHERE true{ChunkSql.Filter(table)}", cancellationToken)).Int64(0, 0);
@@ -116,6 +116,8 @@ public sealed partial class ChunkSource : IChunkSource
             var snapshot = TransactionSnapshot.Parse((await _connection.QueryAsync("SELECT pg_current_snapshot()", cancellationToken)).RequiredText(0, 0));
             if (await DescribeAsync(name, table.Columns, cancellationToken) is not { } now || !HasShapeOf(now, table))
                 throw new TableRewrittenException(name);
+            if (table.From is { } from && await FileAsync(table.Table, cancellationToken) != from.File)
+                throw new TableRewrittenException(name);
             var found = await read();
             await _connection.QueryAsync("COMMIT", cancellationToken);
             var high = Lsn.Parse((await _connection.QueryAsync("SELECT pg_current_wal_insert_lsn()", cancellationToken)).RequiredText(0, 0));
@@ -130,6 +132,9 @@ public sealed partial class ChunkSource : IChunkSource
             throw;
         }
     }
+
+    async Task<long> FileAsync(TableDescription table, CancellationToken cancellationToken) =>
+        (await _connection.QueryAsync(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"SELECT coalesce(pg_relation_filenode({table.Oid}), 0)"), cancellationToken)).Int64(0, 0);
 
     // The insert position may stand right behind a page's header while the stream, which has all records, stands before it.
     static Lsn BeforeHeader(Lsn lsn) => lsn.Value % WalPage <= LongestPageHeader ? new Lsn(lsn.Value - (lsn.Value % WalPage)) : lsn;

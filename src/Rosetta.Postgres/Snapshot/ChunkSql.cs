@@ -11,7 +11,11 @@ static class ChunkSql
     public static string From(TableDescription table) => $"{(table.IsPartitioned ? "" : "ONLY ")}{table.Name.ToSql()}";
 
     /// <summary>What follows a condition to narrow it to the rows that are wanted.</summary>
-    public static string Filter(ChunkTable table) => string.Concat(new[] { table.RowFilter, table.Condition }.Where(f => f is not null).Select(f => $" AND ({f})"));
+    public static string Filter(ChunkTable table) => string.Concat(new[] { table.RowFilter, table.Condition, table.From is { } from ? Pages(from.Pages, null) : null }.Where(f => f is not null).Select(f => $" AND ({f})"));
+
+    /// <param name="to">The first page that is not wanted; null for all.</param>
+    public static string Pages(long from, long? to) =>
+        string.Create(CultureInfo.InvariantCulture, $"ctid >= '({from},0)'::tid") + (to is { } end ? string.Create(CultureInfo.InvariantCulture, $" AND ctid < '({end},0)'::tid") : "");
 
     public static string KeyColumns(TableDescription table, string prefix = "") =>
         string.Join(", ", table.PrimaryKey.Select(k => prefix + SqlIdentifier.Quote(k)));

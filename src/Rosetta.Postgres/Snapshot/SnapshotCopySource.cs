@@ -44,7 +44,6 @@ public sealed class SnapshotCopySource : ICopySource
     public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         Rows = 0;
-        await _connection.QueryAsync("SAVEPOINT copy", cancellationToken);
         try
         {
             await LockAsync(cancellationToken);
@@ -71,23 +70,23 @@ public sealed class SnapshotCopySource : ICopySource
     async Task LockAsync(CancellationToken cancellationToken)
     {
         var name = _table.Name.ToSql();
+        var oid = _table.Oid.ToString(CultureInfo.InvariantCulture);
+        PgResult changed;
         try
         {
-            await _connection.QueryAsync($"LOCK TABLE {name} IN ACCESS SHARE MODE", cancellationToken);
+            changed = await _connection.QueryAsync(
+                $"""
+                SAVEPOINT copy; LOCK TABLE {name} IN ACCESS SHARE MODE;
+                SELECT to_regclass({SqlIdentifier.Literal(name)})::oid IS DISTINCT FROM {oid}::oid OR EXISTS (
+                  SELECT FROM pg_class c WHERE (c.oid = {oid} OR c.oid IN (SELECT relid FROM pg_partition_tree({oid}::oid::regclass)))
+                    AND c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid))
+                """, cancellationToken);
         }
         catch (PgServerException e) when (e.SqlState is "42P01" or "3F000")
         {
             throw Changed(e);
         }
 
-        var oid = _table.Oid.ToString(CultureInfo.InvariantCulture);
-        var changed = await _connection.QueryAsync(
-            $"""
-            SELECT to_regclass({SqlIdentifier.Literal(name)})::oid IS DISTINCT FROM {oid}::oid OR EXISTS (
-              SELECT FROM pg_class c WHERE (c.oid = {oid} OR c.oid IN (SELECT relid FROM pg_partition_tree({oid}::oid::regclass)))
-                AND c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_relation_filenode(c.oid))
-            """,
-            cancellationToken);
         if (changed.RequiredText(0, 0) == "t")
             throw Changed(null);
     }

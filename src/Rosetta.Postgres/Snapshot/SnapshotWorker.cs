@@ -1,3 +1,4 @@
+using System.Globalization;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
@@ -40,6 +41,27 @@ public sealed class SnapshotWorker(PgConnection connection, Lsn since) : IAsyncD
             range(found);
             return ChunkSql.Range(table.Table, found);
         });
+
+    /// <summary>
+    /// The pages of a table, if it can be copied in their order: one of storage of its own, of whose rows no value is stored out of line. The stream leaves out
+    /// such values, and a row that had not been copied yet could then not be made from what it tells.
+    /// </summary>
+    public async Task<PageMark?> FindPagesAsync(TableDescription table, CancellationToken cancellationToken)
+    {
+        var found = await connection.QueryAsync(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"""
+                SELECT pg_relation_size(c.oid) / current_setting('block_size')::bigint, c.relfilenode FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+                 WHERE c.oid = {table.Oid} AND c.relkind = 'r' AND a.amname = 'heap' AND c.relfilenode <> 0 AND (c.reltoastrelid = 0 OR pg_relation_size(c.reltoastrelid) = 0)
+                """), cancellationToken);
+        return found.Rows.Count == 0 || found.Text(0, 0) is null ? null : new PageMark(found.Int64(0, 0), (uint)found.Int64(0, 1));
+    }
+
+    /// <summary>The rows of a table on some of its pages.</summary>
+    /// <param name="to">The first page that is not read; null: to the end.</param>
+    public SnapshotCopySource CopyPagesOut(ChunkTable table, long from, long? to) => new(
+        connection, table.Table, table.Columns, table.Format, table.RowFilter, _ => ValueTask.FromResult<string?>(ChunkSql.Pages(from, to)));
 
     public ValueTask DisposeAsync() => connection.DisposeAsync();
 }

@@ -133,7 +133,19 @@ public sealed partial class PgConnection : IAsyncDisposable
     }
 
     /// <summary>The next message that concerns the operation; notices and changed settings are dealt with here.</summary>
-    internal async ValueTask<WireMessage> NextAsync(CancellationToken cancellationToken)
+    internal ValueTask<WireMessage> NextAsync(CancellationToken cancellationToken)
+    {
+        // Rows come by the million, and most of them are there already.
+        while (_reader.TryRead(out WireMessage message))
+        {
+            if (!TakeAside(message))
+                return ValueTask.FromResult(message);
+        }
+
+        return WaitAsync(cancellationToken);
+    }
+
+    async ValueTask<WireMessage> WaitAsync(CancellationToken cancellationToken)
     {
         while (true)
         {

@@ -93,11 +93,14 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
         await replica.SourceAsync("UPDATE numbers SET n = -1 WHERE id % 3 = 0; DELETE FROM numbers WHERE id % 10 = 1; INSERT INTO numbers VALUES (0, 0, 'new'), (200, 0, 'new'); UPDATE numbers SET id = id + 1000 WHERE id IN (5, 95)");
         await using (var chunks = (await replica.Session.OpenChunksAsync(copy, default))!)
         {
+            ChunkRange? range = null;
             for (var i = 0; i < 2; i++)
             {
-                ChunkRange? range = null;
-                Assert.Equal(30, await chunks.LoadAsync(worker.CopyRangeOut(table, chunks.FinishedUpTo, 30, found => range = found), () => range!, null, default));
+                await chunks.LoadAsync(worker.CopyRangeOut(table, range?.UpTo, 30, found => range = found), () => LoadedRange.Of(range!), null, default);
             }
+
+            await chunks.LandedAsync();
+            Assert.Equal(60, chunks.Rows);
 
             Assert.Equal(["60"], chunks.FinishedUpTo!);
             Assert.Equal(60, await replica.TargetScalarAsync<long>("SELECT count(*) FROM numbers"));

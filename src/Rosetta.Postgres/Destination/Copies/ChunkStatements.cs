@@ -21,9 +21,6 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     public string PendPartial(PositionRow row, KeyWindow window) => StoredTables.PendSql(
         row, copy.Route.Source, $"SELECT DISTINCT {window.Text} AS key FROM pg_temp.rosetta_window w JOIN pg_temp.rosetta_chunk s ON {window.Meets(Staged)} WHERE w.is_partial");
 
-    /// <summary>Straight into the table.</summary>
-    public string CopyTable => $"COPY {target.Table.Name.ToSql()} ({Columns}) FROM STDIN{(copy.Table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}";
-
     /// <summary>All staged rows, into a range that has none.</summary>
     public string InsertStaged =>
         $"INSERT INTO {target.Table.Name.ToSql()} ({Columns}) OVERRIDING SYSTEM VALUE SELECT {string.Join(", ", _columns.Select(Staged))} FROM pg_temp.rosetta_chunk s";

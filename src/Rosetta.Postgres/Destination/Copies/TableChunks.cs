@@ -23,9 +23,15 @@ sealed class TableChunks(
     readonly ChunkDifferences? _differences = copy.Purpose is ChunkPurpose.Compare or ChunkPurpose.Repair ? new ChunkDifferences(copy, new ChunkStatements(copy, target)) : null;
     readonly ChunkStage?[] _stages = new ChunkStage?[ITableChunks.Stages];
     readonly long[] _watchedFrom = [.. Enumerable.Repeat(long.MaxValue, ITableChunks.Stages)];
+    readonly Task[] _landed = [.. Enumerable.Repeat(Task.CompletedTask, ITableChunks.Stages)];
     CopyingState _state = progress.State;
+    Task _landing = Task.CompletedTask;
+    long _sent = progress.Rows;
+    int _loads;
 
     public IReadOnlyList<string>? FinishedUpTo => _state.UpTo;
+
+    public PageMark? FinishedPages => _state.Pages;
 
     public bool RangesAreFinished => _state.RangesAreFinished;
 
@@ -62,42 +68,55 @@ sealed class TableChunks(
         return new RangeDigests([.. _stages.OfType<ChunkStage>()], row, copy, target, sql, watch, streamed, PlanOfKeys, LandedSql, Landed);
     }
 
-    public async Task<long> LoadAsync(ICopySource source, Func<ChunkRange> range, IProgress<CopyProgress>? copied, CancellationToken cancellationToken)
+    public async Task LoadAsync(ICopySource source, Func<LoadedRange> range, IProgress<CopyProgress>? copied, CancellationToken cancellationToken)
     {
+        // The stage of the range before the last one, which has landed.
+        var stage = _loads++ % ITableChunks.Stages;
+        await _landed[stage];
         Failpoint.Hit(FailpointNames.CopyBegun);
-        var staged = target.Casts.Count > 0 && copy.Table.Format == CopyFormat.Binary;
-        await connection.QueryAsync(staged ? $"BEGIN; {_sql.MakeStage} ON COMMIT DROP" : "BEGIN", cancellationToken);
+        var into = (_stages[stage] ??= new ChunkStage(stage == 0 ? connection : await open(cancellationToken), _sql, target)).Connection;
+        var load = new CopyLoad(into, target, copy.Table.Columns, copy.Table.Format);
         try
         {
-            var bytes = 0L;
-            long loaded;
-            await using (var into = await connection.CopyInAsync(staged ? _sql.CopyStage : _sql.CopyTable, cancellationToken))
-            {
-                await foreach (var piece in source.ReadAsync(cancellationToken))
-                {
-                    await into.WriteAsync(piece, cancellationToken);
-                    if (bytes == 0)
-                        Failpoint.Hit(FailpointNames.CopyHalf);
-                    bytes += piece.Length;
-                    copied?.Report(new CopyProgress(Rows + (source.Rows ?? 0), bytes));
-                }
-
-                loaded = (await into.CompleteAsync(cancellationToken)).RowCount;
-            }
-
-            if (staged)
-                await connection.QueryAsync(_sql.InsertStaged, cancellationToken);
-            await connection.QueryAsync(StoredTables.LandedSql(row, copy.Route.Source, range().UpTo, loaded), cancellationToken);
-            Failpoint.Hit(FailpointNames.CopyBeforeCommit);
-            await row.CommitAsync(connection, cancellationToken);
-            Failpoint.Hit(FailpointNames.CopyAfterCommit);
-            Landed(range(), loaded);
-            return loaded;
+            await into.QueryAsync("BEGIN", cancellationToken);
+            var before = _sent;
+            await load.SendAsync(source, bytes => copied?.Report(new CopyProgress(before + (source.Rows ?? 0), bytes)), cancellationToken);
+            _sent += source.Rows ?? 0;
         }
         catch
         {
-            if (!connection.IsBroken && connection.TransactionStatus != PgTransactionStatus.Idle)
-                await connection.QueryAsync("ROLLBACK", CancellationToken.None);
+            await load.AbortAsync();
+            throw;
+        }
+
+        _landing = _landed[stage] = LandAsync(load, into, range(), _landing, cancellationToken);
+    }
+
+    public Task LandedAsync() => _landing;
+
+    async Task LandAsync(CopyLoad load, PgConnection into, LoadedRange range, Task before, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var loaded = await load.EndAsync(cancellationToken);
+            // What is stored says how far the copy is, so no range may land before the one before it.
+            await before;
+            await into.QueryAsync(StoredTables.LoadedSql(row, copy.Route.Source, range, loaded), cancellationToken);
+            Failpoint.Hit(FailpointNames.CopyBeforeCommit);
+            await row.CommitAsync(into, cancellationToken);
+            Failpoint.Hit(FailpointNames.CopyAfterCommit);
+            Rows += loaded;
+            _state = range switch
+            {
+                { IsLast: true } => _state with { RangesAreFinished = true },
+                { Pages: { } pages } => _state with { Pages = pages },
+                _ => _state with { UpTo = range.UpTo },
+            };
+            stored((_state, Rows));
+        }
+        catch
+        {
+            await load.AbortAsync();
             throw;
         }
     }
@@ -208,6 +227,8 @@ sealed class TableChunks(
     public async ValueTask DisposeAsync()
     {
         close();
+        // Whoever loaded has been told of a failure, by the next range or by waiting; here it only has to have ended.
+        await Task.WhenAll(_landed).ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         foreach (var stage in _stages.Skip(1).OfType<ChunkStage>())
             await stage.DisposeAsync();
         await connection.DisposeAsync();

@@ -11,8 +11,6 @@ namespace Rosetta.Postgres.Destination.Copies;
 /// <summary>Copies one table: target, rows, since and state in one transaction, which ends with the fence. What COPY TO sent goes in as it is.</summary>
 sealed class TableCopier(PgConnection connection, PositionRow row, TableClaims claims)
 {
-    const long ProgressBytes = 4 << 20;
-
     public async Task<CopyOutcome> RunAsync(TableCopy copy, ICopySource source, CancellationToken cancellationToken)
     {
         await CopyTarget.PrepareAsync(connection, copy, cancellationToken);
@@ -31,39 +29,19 @@ sealed class TableCopier(PgConnection connection, PositionRow row, TableClaims c
 
     async Task<CopyOutcome> LoadAsync(TableCopy copy, CopyTarget target, ICopySource source, CancellationToken cancellationToken)
     {
-        var names = source.ColumnNames;
-        var format = copy.Format == CopyFormat.Binary ? " (FORMAT binary)" : "";
-        var list = string.Join(", ", names.Select(SqlIdentifier.Quote));
-        var table = target.Table.Name.ToSql();
-        // In text form the target's own input functions read the values; a wider type takes them as they are.
-        var staged = target.Casts.Count > 0 && copy.Format == CopyFormat.Binary;
-        if (staged)
-            await connection.QueryAsync(StageSql(target, names), cancellationToken);
-        long bytes = 0;
-        long reported = 0;
-        await using var into = await connection.CopyInAsync(
-            staged ? "COPY pg_temp.rosetta_copy FROM STDIN (FORMAT binary)" : $"COPY {table} ({list}) FROM STDIN{format}", cancellationToken);
-        await foreach (var piece in source.ReadAsync(cancellationToken))
+        var load = new CopyLoad(connection, target, source.ColumnNames, copy.Format);
+        try
         {
-            await into.WriteAsync(piece, cancellationToken);
-            if (bytes == 0)
-                Failpoint.Hit(FailpointNames.CopyHalf);
-            bytes += piece.Length;
-            if (bytes - reported < ProgressBytes)
-                continue;
-            reported = bytes;
-            copy.Progress?.Report(new CopyProgress(source.Rows ?? EstimatedRows(copy, bytes), bytes));
+            await load.SendAsync(source, bytes => copy.Progress?.Report(new CopyProgress(source.Rows ?? EstimatedRows(copy, bytes), bytes)), cancellationToken);
+            var rows = await load.EndAsync(cancellationToken);
+            copy.Progress?.Report(new CopyProgress(rows, load.Bytes));
+            return new CopyOutcome(rows, load.Bytes);
         }
-
-        var rows = (await into.CompleteAsync(cancellationToken)).RowCount;
-        if (staged)
+        catch
         {
-            await connection.QueryAsync(
-                $"INSERT INTO {table} ({list}) OVERRIDING SYSTEM VALUE SELECT {list} FROM pg_temp.rosetta_copy; DROP TABLE pg_temp.rosetta_copy", cancellationToken);
+            await load.AbortAsync();
+            throw;
         }
-
-        copy.Progress?.Report(new CopyProgress(rows, bytes));
-        return new CopyOutcome(rows, bytes);
     }
 
     // The destination tells the number of rows at the end only. A source that does not count them is as good as its statistics.
@@ -71,12 +49,6 @@ sealed class TableCopier(PgConnection connection, PositionRow row, TableClaims c
         copy.Table is { EstimatedBytes: > 0, EstimatedRows: > 0 }
             ? (long)Math.Min(copy.Table.EstimatedRows, (double)bytes / copy.Table.EstimatedBytes * copy.Table.EstimatedRows)
             : 0;
-
-    static string StageSql(CopyTarget target, IReadOnlyList<string> names)
-    {
-        var columns = names.Select(n => $"{SqlIdentifier.Quote(n)} {target.Casts.GetValueOrDefault(n) ?? target.Table.Find(n)!.FullTypeSql}");
-        return $"CREATE TEMP TABLE rosetta_copy ({string.Join(", ", columns)}) ON COMMIT DROP";
-    }
 
     /// <summary>What a failure of a copy means to whoever asked for it: a table's own error becomes a fault with a remedy.</summary>
     /// <param name="rights">SQL that grants what is missing, where that is the reason.</param>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -20,7 +21,7 @@ static class StoredTables
         var result = await connection.QueryAsync(
             $"""
             SELECT source_schema, source_table, target_schema, target_table, since, copied_rows, array_to_json(columns),
-                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0), copying, array_to_json(copied_to), transform
+                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0), copying, array_to_json(copied_to), transform, copied_pages, copied_file
               FROM rosetta.tables WHERE {row.KeySql}
             """, cancellationToken);
         var tables = new Dictionary<TableName, StoredTable>(result.Rows.Count);
@@ -36,6 +37,9 @@ static class StoredTables
             var columns = result.Text(i, 6) is { } json ? JsonSerializer.Deserialize<string[]>(json) : null;
             var copying = result.Text(i, 14) is { } stage
                 ? new CopyingState(result.Text(i, 15) is { } upTo ? JsonSerializer.Deserialize<string[]>(upTo) : null, stage == KeysStage, stage == ReplaceStage)
+                {
+                    Pages = result.Text(i, 17) is null ? null : new PageMark(result.Int64(i, 17), (uint)result.Int64(i, 18)),
+                }
                 : null;
             tables[source] = new StoredTable(
                 new DestinationTable(source, target, since, stop, result.Int64(i, 5)) { Copying = copying, Transform = result.Text(i, 16) }, columns, (uint)result.Int64(i, 13));
@@ -48,7 +52,7 @@ static class StoredTables
     public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid, string? transform) =>
         Upsert(row, source, target, "since, copied_rows, columns, source_oid, transform",
             $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, {Text(transform)}",
-            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, transform = excluded.transform, copying = NULL, copied_to = NULL, " + NoStop) + $"; {NothingPendingSql(row, source)}";
+            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, transform = excluded.transform, copying = NULL, copied_to = NULL, copied_pages = NULL, copied_file = NULL, " + NoStop) + $"; {NothingPendingSql(row, source)}";
 
     public static string StopSql(PositionRow row, TableName source, TableName target, TableStop stop) =>
         Upsert(row, source, target, "stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy",
@@ -65,16 +69,23 @@ static class StoredTables
     public static string CopyingSql(PositionRow row, TableName source, TableName target, Lsn since, IReadOnlyList<string> columns, uint oid, bool replaces, string? transform) =>
         Upsert(row, source, target, "since, copied_rows, columns, source_oid, copying, transform",
             $"'{since}', 0, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, '{(replaces ? ReplaceStage : RangesStage)}', {Text(transform)}",
-            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, transform = excluded.transform, " + NoStop)
+            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, copied_pages = NULL, copied_file = NULL, transform = excluded.transform, " + NoStop)
         + $"; {NothingPendingSql(row, source)}";
 
     /// <summary>A range up to <paramref name="upTo"/> has landed; null: the last one.</summary>
     public static string LandedSql(PositionRow row, TableName source, IReadOnlyList<string>? upTo, long rows) =>
         $"UPDATE rosetta.tables SET {(upTo is null ? $"copying = '{KeysStage}'" : $"copied_to = {ArraySql(upTo)}")}, copied_rows = copied_rows + {rows.ToString(CultureInfo.InvariantCulture)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
 
+    /// <summary>A range has been loaded.</summary>
+    public static string LoadedSql(PositionRow row, TableName source, LoadedRange range, long rows) => range is { IsLast: false, Pages: { } pages }
+        ? string.Create(
+            CultureInfo.InvariantCulture,
+            $"UPDATE rosetta.tables SET copied_pages = {pages.Pages}, copied_file = {pages.File}, copied_rows = copied_rows + {rows}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}")
+        : LandedSql(row, source, range.IsLast ? null : range.UpTo, rows);
+
     /// <summary>The copy is complete, unless keys are pending.</summary>
     public static string FinishedSql(PositionRow row, TableName source) =>
-        $"UPDATE rosetta.tables SET copying = NULL, copied_to = NULL, updated_at = now() WHERE {row.KeySql} AND {Named(source)} AND NOT EXISTS (SELECT FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)})";
+        $"UPDATE rosetta.tables SET copying = NULL, copied_to = NULL, copied_pages = NULL, copied_file = NULL, updated_at = now() WHERE {row.KeySql} AND {Named(source)} AND NOT EXISTS (SELECT FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)})";
 
     public static string PendingSql(PositionRow row, TableName source, int most) =>
         $"SELECT array_to_json(key) FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)} LIMIT {most.ToString(CultureInfo.InvariantCulture)}";
