@@ -15,7 +15,7 @@ sealed class Contest(BenchOptions options, Journal journal, BenchDatabases datab
 
     readonly record struct Effort(double Seconds, CopyCost Cpu, long PeakBytes);
 
-    /// <param name="name">Its first word and the round name its database.</param>
+    /// <param name="name">Its letters and the round name its database.</param>
     /// <param name="prepare">What is done in the database before the clock runs.</param>
     /// <param name="end">What is done before the database is dropped.</param>
     public async Task MeasureAsync(string name, int round, Func<string, Task> copy, CancellationToken cancellationToken, Func<string, Task>? prepare = null, Func<string, Task>? end = null)
@@ -23,7 +23,7 @@ sealed class Contest(BenchOptions options, Journal journal, BenchDatabases datab
         if (!options.Wants(name))
             return;
         var target = databases.Targets[0];
-        var database = string.Create(CultureInfo.InvariantCulture, $"{name.Split(' ', ',')[0].ToLowerInvariant()}_{round}");
+        var database = string.Create(CultureInfo.InvariantCulture, $"{string.Concat(name.ToLowerInvariant().Where(char.IsAsciiLetter))}_{round}");
         await target.CreateDatabaseAsync(database, cancellationToken);
         if (prepare is not null)
             await prepare(database);

@@ -26,19 +26,19 @@ static class ManyTables
             options, journal, databases, node,
             database => CountAsync(databases, names, database, cancellationToken), (long)tables * RowsOfEach);
         var copier = new Copier(databases, Database, create, tables);
-        var nativeToo = options.Only is not null && options.Wants("native, many");
+        var nativeToo = options.Only is not null && options.Wants("native many");
         for (var round = 1; round <= options.Rounds; round++)
         {
-            await contest.MeasureAsync("pgcopydb, many", round, n => copier.ByPgcopydbAsync(n, cancellationToken), cancellationToken);
-            await contest.MeasureAsync("Rosetta, many", round, n => copier.ByRosettaAsync(node.Api, n, cancellationToken), cancellationToken,
+            await contest.MeasureAsync("pgcopydb many", round, n => copier.ByPgcopydbAsync(n, cancellationToken), cancellationToken);
+            await contest.MeasureAsync("Rosetta many", round, n => copier.ByRosettaAsync(node.Api, n, cancellationToken), cancellationToken,
                 n => copier.PrepareAsync(node.Api, n, cancellationToken), n => node.EndPipelineAsync(n, cancellationToken));
-            await contest.MeasureAsync("pg_dump | psql, many", round, n => copier.ByDumpAsync(n, cancellationToken), cancellationToken);
+            await contest.MeasureAsync("pg_dump | psql many", round, n => copier.ByDumpAsync(n, cancellationToken), cancellationToken);
             // Takes minutes: only on request.
             if (nativeToo && round == 1)
-                await contest.MeasureAsync("native, many", round, n => copier.BySubscriptionAsync(n, cancellationToken), cancellationToken, end: n => copier.EndSubscriptionAsync(n, cancellationToken));
+                await contest.MeasureAsync("native many", round, n => copier.BySubscriptionAsync(n, cancellationToken), cancellationToken, end: n => copier.EndSubscriptionAsync(n, cancellationToken));
         }
 
-        return contest.Table($"{tables:N0} tables of {RowsOfEach} rows", "pgcopydb, many").ToString();
+        return contest.Table($"{tables:N0} tables of {RowsOfEach} rows", "pgcopydb many").ToString();
     }
 
     static async Task<long> CountAsync(BenchDatabases databases, List<string> names, string database, CancellationToken cancellationToken) =>

@@ -22,6 +22,9 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
     /// <summary>From this one on the table is held from before the snapshot, which makes a TRUNCATE wait for moments longer than any copy does.</summary>
     const int HeldFrom = 3;
 
+    /// <summary>Tables from which on they are described in one go.</summary>
+    const int Many = 8;
+
     readonly ConcurrentBag<CopyEnd> _ends = [];
     readonly long _started = time.GetTimestamp();
     volatile bool _isUnfinished;
@@ -85,6 +88,8 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
         await using var snapshot = await context.Source.ExportSnapshotAsync(
             context.DestinationId, readers, ShowWaiting, held, cancellationToken).ConfigureAwait(false);
         ShowWaiting(null);
+        if (copies.Count >= Many)
+            await snapshot.DescribeAsync([.. copies.Select(c => c.Table.Source)], cancellationToken).ConfigureAwait(false);
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         foreach (var table in adoptions)
             await AdoptAsync(table, snapshot, cancellationToken).ConfigureAwait(false);

@@ -52,6 +52,9 @@ public interface ITableSnapshot : IAsyncDisposable
 
     /// <summary>Each reads one table at a time; different ones at the same time.</summary>
     IReadOnlyList<ITableReader> Readers { get; }
+
+    /// <summary>Describes many tables at once, so that the readers need not ask for each; called before they read.</summary>
+    Task DescribeAsync(IReadOnlyList<TableName> tables, CancellationToken cancellationToken);
 }
 
 public interface ITableReader

@@ -15,16 +15,23 @@ sealed class PostgresTableSnapshot : ITableSnapshot
     static readonly TimeSpan HoldAtMost = TimeSpan.FromSeconds(2);
 
     readonly SnapshotWorkers _workers;
+    readonly Dictionary<TableName, TableDescription> _described = [];
 
     PostgresTableSnapshot(SnapshotWorkers workers, PublicationFacts publications)
     {
         _workers = workers;
-        Readers = [.. workers.Workers.Select(w => new Reader(w, publications))];
+        Readers = [.. workers.Workers.Select(w => new Reader(w, publications, _described))];
     }
 
     public Lsn Since => _workers.Since;
 
     public IReadOnlyList<ITableReader> Readers { get; }
+
+    public async Task DescribeAsync(IReadOnlyList<TableName> tables, CancellationToken cancellationToken)
+    {
+        foreach (var table in await _workers.Workers[0].DescribeManyAsync(tables, cancellationToken).ConfigureAwait(false))
+            _described[table.Name] = table;
+    }
 
     /// <param name="publications">What the stream names: a copy holds the rows and columns that they publish, and no others.</param>
     /// <exception cref="NoFreeSlotException">No slot or walsender is free.</exception>
@@ -89,9 +96,10 @@ sealed class PostgresTableSnapshot : ITableSnapshot
         public void Report(SlotCreationWait value) => waiting(value.Describe());
     }
 
-    sealed class Reader(SnapshotWorker worker, PublicationFacts publications) : ITableReader
+    sealed class Reader(SnapshotWorker worker, PublicationFacts publications, Dictionary<TableName, TableDescription> described) : ITableReader
     {
-        public Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken) => worker.DescribeAsync(table, cancellationToken);
+        public Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken) =>
+            described.TryGetValue(table, out var known) ? Task.FromResult<TableDescription?>(known) : worker.DescribeAsync(table, cancellationToken);
 
         public (ICopySource Source, CopyFormat Format) Read(TableDescription table, IReadOnlyList<string>? columns, string? filter)
         {

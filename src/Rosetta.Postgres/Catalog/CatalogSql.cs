@@ -140,6 +140,10 @@ static class CatalogSql
         ORDER BY t.oid
         """;
 
+    /// <summary>Predicate for some tables.</summary>
+    public static string Only(IEnumerable<TableName> tables) =>
+        $"c.relkind IN ('r', 'p') AND (n.nspname, c.relname) IN ({string.Join(", ", tables.Select(t => $"({SqlIdentifier.Literal(t.Schema)}, {SqlIdentifier.Literal(t.Name)})"))})";
+
     /// <summary>Predicate for one table.</summary>
     public static string Only(TableName table) =>
         $"c.relkind IN ('r', 'p') AND n.nspname = {SqlIdentifier.Literal(table.Schema)} AND c.relname = {SqlIdentifier.Literal(table.Name)}";

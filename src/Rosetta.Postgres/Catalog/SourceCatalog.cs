@@ -38,12 +38,20 @@ public sealed class SourceCatalog(SourceDatabase database) : ISourceSchema
     /// <summary>The same through a walsender's or a snapshot's own session, as its transaction sees the catalog.</summary>
     internal static async Task<SourceTable?> FindAsync(PgConnection connection, TableName table, CancellationToken cancellationToken)
     {
-        var types = await connection.QueryAsync(CatalogSql.Types(CatalogSql.Only(table)), cancellationToken);
-        var rows = await connection.QueryAsync(CatalogSql.Tables(CatalogSql.Only(table), null), cancellationToken);
-        return rows.Rows.Count == 0
-            ? null
-            : CatalogJson.ReadTable(
-                rows.RequiredText(0, 0), new TypeCatalog(Enumerable.Range(0, types.Rows.Count).Select(i => types.RequiredText(i, 0))));
+        var found = await ReadAsync(connection, CatalogSql.Only(table), cancellationToken);
+        return found.Count == 0 ? null : found[0];
+    }
+
+    /// <summary>The same of many tables at once: a look at the types of all user tables is dear where these are many.</summary>
+    internal static Task<IReadOnlyList<SourceTable>> FindAsync(PgConnection connection, IEnumerable<TableName> tables, CancellationToken cancellationToken) =>
+        ReadAsync(connection, CatalogSql.Only(tables), cancellationToken);
+
+    static async Task<IReadOnlyList<SourceTable>> ReadAsync(PgConnection connection, string where, CancellationToken cancellationToken)
+    {
+        var typeRows = await connection.QueryAsync(CatalogSql.Types(where), cancellationToken);
+        var rows = await connection.QueryAsync(CatalogSql.Tables(where, null), cancellationToken);
+        var types = new TypeCatalog(Enumerable.Range(0, typeRows.Rows.Count).Select(i => typeRows.RequiredText(i, 0)));
+        return [.. Enumerable.Range(0, rows.Rows.Count).Select(i => CatalogJson.ReadTable(rows.RequiredText(i, 0), types))];
     }
 
     internal static async Task<IReadOnlyList<SourceTable>> ReadAsync(

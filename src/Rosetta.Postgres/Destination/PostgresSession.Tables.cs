@@ -102,8 +102,18 @@ sealed partial class PostgresSession
 
     async Task<T> OnOwnConnectionAsync<T>(Func<PgConnection, Task<T>> work, CancellationToken cancellationToken)
     {
-        await using var connection = await OpenAnotherAsync(cancellationToken);
-        return await work(connection);
+        var connection = await _spare.TakeAsync(cancellationToken);
+        try
+        {
+            var result = await work(connection);
+            await _spare.ReturnAsync(connection);
+            return result;
+        }
+        catch
+        {
+            await connection.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>A connection beside that of the stream, with the settings of ours.</summary>

@@ -20,6 +20,7 @@ sealed partial class PostgresSession : IDestinationSession
     readonly DestinationOpening _opening;
     readonly PositionRow _row;
     readonly TableClaims _claims;
+    readonly SpareConnections _spare;
     readonly ApplyContext _context;
     readonly PlanBook _book = new();
     readonly GroupApplier _applier;
@@ -44,6 +45,7 @@ sealed partial class PostgresSession : IDestinationSession
         _opening = opening;
         _row = row;
         _claims = new TableClaims(opening);
+        _spare = new SpareConnections(OpenAnotherAsync, TimeProvider.System);
         _memory = memory;
         _logger = logger;
         _stored = stored;
@@ -108,6 +110,7 @@ sealed partial class PostgresSession : IDestinationSession
             await _gate.WaitAsync();
         }
 
+        await _spare.DisposeAsync();
         await _context.Line.AbandonAsync();
         await _connection.DisposeAsync();
         _closing.Dispose();

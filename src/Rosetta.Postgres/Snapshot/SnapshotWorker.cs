@@ -21,6 +21,10 @@ public sealed class SnapshotWorker(PgConnection connection, Lsn since) : IAsyncD
     public async Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken) =>
         (await SourceCatalog.FindAsync(connection, table, cancellationToken))?.Description;
 
+    /// <summary>The same of many tables; those that were not there are left out.</summary>
+    public async Task<IReadOnlyList<TableDescription>> DescribeManyAsync(IReadOnlyList<TableName> tables, CancellationToken cancellationToken) =>
+        [.. (await SourceCatalog.FindAsync(connection, tables, cancellationToken)).Select(t => t.Description)];
+
     /// <summary>The rows of a table as they were in the snapshot, in COPY's form.</summary>
     /// <param name="table">From <see cref="DescribeAsync"/> of a worker on the same snapshot.</param>
     /// <param name="columns">The wanted columns; null for all. Generated ones are always left out, as in the stream.</param>
