@@ -20,13 +20,27 @@ sealed class SpareConnections(Func<CancellationToken, Task<PgConnection>> open, 
     /// <summary>One that nobody else uses; give it back, or dispose of it.</summary>
     public async ValueTask<PgConnection> TakeAsync(CancellationToken cancellationToken)
     {
-        lock (_gate)
+        while (Pop() is { } spare)
         {
-            if (_kept.TryPop(out var spare))
-                return spare.Connection;
+            try
+            {
+                // The server may have restarted, or somebody has ended it.
+                await spare.QueryAsync("SELECT", cancellationToken);
+                return spare;
+            }
+            catch (PgException)
+            {
+                await spare.DisposeAsync();
+            }
         }
 
         return await open(cancellationToken);
+    }
+
+    PgConnection? Pop()
+    {
+        lock (_gate)
+            return _kept.TryPop(out var spare) ? spare.Connection : null;
     }
 
     /// <summary>Keeps it for the next one, if it is as it was when it was opened.</summary>
