@@ -39,11 +39,14 @@ public sealed class ResyncTests(ITestOutputHelper output)
         Assert.True(users.Fewest > Rows * 0.8, $"A user saw {users.Fewest} rows.");
     }
 
-    [Fact]
-    public async Task Should_go_on_with_the_first_copy_where_a_killed_node_was()
+    /// <param name="outOfLine">The table is copied in the order of its key; otherwise of its pages.</param>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Should_go_on_with_the_first_copy_where_a_killed_node_was(bool outOfLine)
     {
         await using var installation = await Installation.StartAsync(targets: 1);
-        await using var table = await LargeTable.CreateAsync(installation.Source, Rows, output.WriteLine);
+        await using var table = await LargeTable.CreateAsync(installation.Source, Rows, output.WriteLine, outOfLine);
         await using var followed = await Followed.StartAsync(installation, 300);
         table.Start(1_000);
         // Ranges of some twenty thousand rows.

@@ -51,7 +51,8 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
                 $"Table {job.Table} has no primary key that both sides put in the same order, or foreign keys or triggers act at the destination: it cannot be taken in chunks.",
                 "Resync the table instead.");
         Report(_last with { Rows = chunks.Rows, Total = await CountAsync(table, cancellationToken).ConfigureAwait(false) });
-        await new ChunkRun(source, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time) { Digested = Digested }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
+        var paced = context.Pace is { } pace ? new PacedChunkSource(source, pace, context.Lane, static _ => { }) : source;
+        await new ChunkRun(paced, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time) { Digested = Digested }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
         return chunks.RangesAreFinished;
 
         void Digested(DigestedRange range)

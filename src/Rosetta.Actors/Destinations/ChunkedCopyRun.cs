@@ -43,7 +43,9 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
             try
             {
                 Show(copy.Replace ? TableState.Resyncing : TableState.Snapshotting, chunks.Rows);
-                await new ChunkRun(source, chunks, table with { From = chunks.FinishedPages }, gate, context.Lane, context.ChunkRows, Landed, time) { Digested = Digested }.RunAsync(cancellationToken).ConfigureAwait(false);
+                await new ChunkRun(Paced(), chunks, table with { From = chunks.FinishedPages }, gate, context.Lane, context.ChunkRows, Landed, time) { Digested = Digested }
+                    .RunAsync(cancellationToken).ConfigureAwait(false);
+                await chunks.AnalyzeAsync(cancellationToken).ConfigureAwait(false);
                 context.Status.Change(Name, t => t with
                 {
                     State = t.InsertOnly ? TableState.InsertOnly : TableState.Streaming, SnapshotRows = chunks.Rows, SnapshotRowsEstimated = chunks.Rows,
@@ -53,7 +55,7 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
                 void Landed(ReadChunk chunk, ChunkLanding landing)
                 {
                     context.Metrics.Copied(chunk.Rows);
-                    context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows });
+                    context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows, SnapshotBytes = t.SnapshotBytes + chunk.Bytes });
                 }
 
                 void Digested(DigestedRange range)
@@ -69,6 +71,8 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
         }
     }
 
+    IChunkSource Paced() => context.Pace is { } pace ? new PacedChunkSource(source, pace, context.Lane, reason => context.Waits(Name, reason)) : source;
+
     void Show(TableState state, long rows) =>
-        context.Status.Change(Name, t => t with { State = state, SnapshotRows = rows, Error = null, Remedy = copy.Table.Remedy });
+        context.Status.Change(Name, t => t with { State = state, SnapshotRows = rows, SnapshotBytes = 0, CopyBegan = (time.GetUtcNow(), rows), Error = null, Remedy = copy.Table.Remedy });
 }

@@ -38,6 +38,15 @@ public sealed record LaneContext(
     /// <summary>How long the first copy may hold its snapshot; what is left then comes beside the stream.</summary>
     public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);
 
+    /// <summary>WAL that the slot may make the source keep while the first copy holds its snapshot, in bytes; past it what is left comes beside the stream. 0: any.</summary>
+    public long SnapshotWal { get; init; }
+
+    /// <summary>WAL that the slot makes the source keep, in bytes; null when it is not known.</summary>
+    public Func<long?> Retained { get; init; } = static () => null;
+
+    /// <summary>Keeps copies to the pipeline's limits; null: there are none.</summary>
+    public CopyPace? Pace { get; init; }
+
     /// <summary>Rows of a chunk, at most.</summary>
     public int ChunkRows { get; init; } = 50_000;
 
@@ -49,6 +58,12 @@ public sealed record LaneContext(
 
     /// <summary>Told which tables the destination has a state for, or may soon have: they stay in the publication.</summary>
     public Action<IReadOnlySet<TableName>> Holds { get; init; } = static _ => { };
+
+    /// <summary>Shows what a table's copy waits for; null: it goes on.</summary>
+    internal void Waits(TableName table, string? reason) => Status.Change(table, t => t with { CopyWaitsFor = reason });
+
+    /// <summary>The rows, no faster than the pipeline's limits allow.</summary>
+    internal ICopySource Paced(TableName table, ICopySource source) => Pace is { } pace ? new PacedCopySource(source, pace, Lane, reason => Waits(table, reason)) : source;
 
     /// <summary>The transforms of its tables, for one run of the lane.</summary>
     internal LaneTransforms MakeTransforms() => new(

@@ -32,6 +32,7 @@ sealed class RangedCopy(LaneContext context, IDestinationSession session, ITable
             await ByKeyAsync(chunks, table, cancellationToken).ConfigureAwait(false);
         await chunks.LandedAsync().ConfigureAwait(false);
         await chunks.FinishAsync(cancellationToken).ConfigureAwait(false);
+        await chunks.AnalyzeAsync(cancellationToken).ConfigureAwait(false);
         context.Status.Change(planned.Source, t => t with
         {
             State = TableState.CatchingUp, SnapshotRows = chunks.Rows, SnapshotRowsEstimated = chunks.Rows, Error = null, Remedy = planned.Remedy, Since = since,
@@ -57,21 +58,22 @@ sealed class RangedCopy(LaneContext context, IDestinationSession session, ITable
     {
         // The first range is small: it tells the size of a row.
         var rows = FewestRows;
+        var reports = new LastReport(progress);
         for (var range = new ChunkRange(null, null); ;)
         {
-            var bytes = new LastReport(progress);
+            var before = reports.Bytes;
             var source = reader.ReadRange(table, range.UpTo, rows, found => range = found);
-            await LoadAsync(chunks, source, () => LoadedRange.Of(range), cancellationToken, bytes).ConfigureAwait(false);
+            await LoadAsync(chunks, source, () => LoadedRange.Of(range), cancellationToken, reports).ConfigureAwait(false);
             if (range.IsLast)
                 return;
             if (source.Rows is > 0 and var loaded)
-                rows = (int)Math.Clamp(context.RangedFrom / Math.Max(1, bytes.Bytes / loaded), FewestRows, MostRows);
+                rows = (int)Math.Clamp(context.RangedFrom / Math.Max(1, (reports.Bytes - before) / loaded), FewestRows, MostRows);
         }
     }
 
     async Task LoadAsync(ITableChunks chunks, ICopySource source, Func<LoadedRange> range, CancellationToken cancellationToken, IProgress<CopyProgress>? reports = null)
     {
-        await chunks.LoadAsync(source, range, reports ?? progress, cancellationToken).ConfigureAwait(false);
+        await chunks.LoadAsync(context.Paced(planned.Source, source), range, reports ?? progress, cancellationToken).ConfigureAwait(false);
         context.Metrics.Copied(source.Rows ?? 0);
     }
 

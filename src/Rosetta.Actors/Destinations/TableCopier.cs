@@ -104,7 +104,7 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
         while (queue.TryDequeue(out var next))
         {
             // A snapshot holds back vacuum at the source, and its slot WAL: past the budget what is left comes beside the stream.
-            if (!next.EmptyFirst && next.Table is { Route.Transform: null, Description.PrimaryKey.Count: > 0 } && time.GetElapsedTime(_started) > context.SnapshotBudget)
+            if (!next.EmptyFirst && next.Table is { Route.Transform: null, Description.PrimaryKey.Count: > 0 } && IsPastBudget)
             {
                 IsUnfinished = true;
                 continue;
@@ -136,6 +136,9 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
         }
     }
 
+    bool IsPastBudget =>
+        time.GetElapsedTime(_started) > context.SnapshotBudget || (context.SnapshotWal > 0 && context.Retained() > context.SnapshotWal);
+
     static ResyncOrder? OrderFor(TableName table, DestinationPlan plan) => plan.Resync.TryGetValue(table, out var asked) ? asked : null;
 
     void Refuse(TableName table, DestinationPlan plan, Fault fault)
@@ -149,18 +152,18 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
         var name = planned.Source;
         context.Status.Change(name, t => t with
         {
-            State = emptyFirst ? TableState.Resyncing : TableState.Snapshotting, SnapshotRows = 0, Error = null, Remedy = planned.Remedy,
+            State = emptyFirst ? TableState.Resyncing : TableState.Snapshotting, SnapshotRows = 0, SnapshotBytes = 0, CopyBegan = (time.GetUtcNow(), 0), Error = null, Remedy = planned.Remedy,
         });
         var table = await reader.DescribeAsync(name, cancellationToken).ConfigureAwait(false)
             ?? throw new FaultException(new Fault(
                 ErrorClass.Table, $"Table {name} is no longer there at the source.", "Remove it from the pipeline's tables or create it, then refresh."));
-        var progress = new Progress(rows => context.Status.Change(name, t => t with { SnapshotRows = rows }), time);
+        var progress = new Progress(so => context.Status.Change(name, t => t with { SnapshotRows = so.Rows, SnapshotBytes = so.Bytes }), time);
         if (!emptyFirst && planned.Route!.Transform is null && table.PrimaryKey.Count > 0 && table.EstimatedBytes >= context.RangedFrom
             && await new RangedCopy(context, session, reader, planned, snapshot.Since, progress).RunAsync(table, cancellationToken).ConfigureAwait(false))
             return;
         var (made, source, format) = transforms.Copy(planned.Route!, table, (columns, filter) => reader.Read(table, columns, filter));
         var copy = new TableCopy(LaneTransforms.Plain(planned.Route!), made, snapshot.Since, emptyFirst, format, progress) { Transform = planned.Route!.Fingerprint };
-        var outcome = await session.CopyTableAsync(copy, source, cancellationToken).ConfigureAwait(false);
+        var outcome = await session.CopyTableAsync(copy, context.Paced(name, source), cancellationToken).ConfigureAwait(false);
         context.Metrics.Copied(outcome.Rows);
         context.Status.Change(name, t => t with
         {
@@ -184,7 +187,7 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
             ErrorClass.Transient, $"Taking a snapshot waits for a transaction at the source: {reason}", "Wait, or end that transaction: SELECT pg_terminate_backend(<pid>);");
 
     /// <summary>At most a few times a second into the status.</summary>
-    sealed class Progress(Action<long> show, TimeProvider time) : IProgress<CopyProgress>
+    sealed class Progress(Action<CopyProgress> show, TimeProvider time) : IProgress<CopyProgress>
     {
         long _last;
 
@@ -194,7 +197,7 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
             if (_last != 0 && time.GetElapsedTime(_last, now) < TimeSpan.FromMilliseconds(250))
                 return;
             _last = now;
-            show(value.Rows);
+            show(value);
         }
     }
 }

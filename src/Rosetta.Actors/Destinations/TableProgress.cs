@@ -1,6 +1,7 @@
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Store.Runtime;
 
 namespace Rosetta.Actors.Destinations;
 
@@ -12,8 +13,28 @@ public sealed record TableProgress(
     /// <summary>A table that catches up streams once its lane has passed this position: the snapshot it was copied from.</summary>
     public Lsn? Since { get; init; }
 
+    /// <summary>Bytes of its copy so far.</summary>
+    public long SnapshotBytes { get; init; }
+
+    /// <summary>When rows of its copy were first seen in this run, and how many had been copied before.</summary>
+    public (DateTimeOffset At, long Rows)? CopyBegan { get; init; }
+
+    /// <summary>What its copy waits for; null: it goes on.</summary>
+    public string? CopyWaitsFor { get; init; }
+
     /// <summary>The source's table has no replica identity.</summary>
     public bool InsertOnly { get; init; }
+
+    /// <summary>How its copy goes at a moment; null when it is not being copied.</summary>
+    public CopyReport? CopyAt(DateTimeOffset now)
+    {
+        if (State is not (TableState.Snapshotting or TableState.Resyncing))
+            return null;
+        var speed = CopyBegan is { } began && now > began.At && SnapshotRows > began.Rows ? (SnapshotRows - began.Rows) / (now - began.At).TotalSeconds : (double?)null;
+        return new CopyReport(
+            SnapshotBytes, speed is { } rows ? Math.Round(rows, 1) : null,
+            speed is > 0 && SnapshotRowsEstimated is { } all && all > SnapshotRows ? Math.Round((all - SnapshotRows) / speed.Value, 1) : null, CopyWaitsFor);
+    }
 
     /// <summary>The state when the lane stands at <paramref name="passed"/>.</summary>
     public TableState StateAt(Lsn passed) => State switch

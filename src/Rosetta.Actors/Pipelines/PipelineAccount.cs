@@ -48,7 +48,7 @@ sealed class PipelineAccount(TimeProvider time, string node)
         run.Definition.Id, run.Epoch, _state, node, _since, _restarts, fault?.Reason, fault?.Remedy,
         run.Source.Slot, run.Source.Received, run.Source.Confirmed, run.Source.RetainedBytes, destinations);
 
-    static DestinationReport OfDestination(PipelineRun run, long id, DestinationStatus status, Lane lane, DestinationHealth health)
+    DestinationReport OfDestination(PipelineRun run, long id, DestinationStatus status, Lane lane, DestinationHealth health)
     {
         // A lane that streams moves on over WAL that holds nothing for it, too.
         if (status.Applied is not null && lane.State == LaneState.Attached)
@@ -62,7 +62,10 @@ sealed class PipelineAccount(TimeProvider time, string node)
             status.LastSuccess, status.Fault?.Reason, status.Fault?.Remedy,
             // Before the lane has looked at its tables, what was reported of them stays.
             !status.Tables.Any() ? null : [.. status.Tables.Select(t => new TableReport(
-                t.Table, t.Target, t.StateAt(lane.Passed), t.SnapshotRows, t.SnapshotRowsEstimated, t.Rows.Inserted, t.Rows.Updated, t.Rows.Deleted, t.Error, t.Remedy))]);
+                t.Table, t.Target, t.StateAt(lane.Passed), t.SnapshotRows, t.SnapshotRowsEstimated, t.Rows.Inserted, t.Rows.Updated, t.Rows.Deleted, t.Error, t.Remedy)
+            {
+                Copy = t.CopyAt(time.GetUtcNow()),
+            })]);
     }
 
     /// <summary>Seconds that the oldest outstanding change may have waited; 0 when nothing is outstanding.</summary>

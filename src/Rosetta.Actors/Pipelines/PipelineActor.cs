@@ -174,6 +174,9 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             ChunkRows = _services.Settings.ChunkRows,
             RangedFrom = _services.Settings.RangedFrom,
             SnapshotBudget = _services.Settings.SnapshotBudget,
+            SnapshotWal = _services.Settings.SnapshotWal,
+            Retained = () => run.Source.RetainedBytes,
+            Pace = run.CopyPace,
             Holds = tables => run.Held[id] = tables,
         };
         var actor = Context.Watch(Context.ActorOf(DestinationActor.Props(context, _services.Time), $"destination-{id}-{run.Epoch}-{attached.Generation:N}"));

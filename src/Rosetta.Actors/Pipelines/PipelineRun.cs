@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Rosetta.Actors.Destinations;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Lanes;
 using Rosetta.Core.Tables;
@@ -20,6 +21,9 @@ public sealed class PipelineRun : IDisposable
         Services = services;
         LaneSource = new SourceLink(this);
         Hub = new LaneHub(new LaneHubOptions(services.Settings.LaneLogBytes, services.Settings.LaneGrace), services.Time, hubWanted);
+        var settings = services.Settings;
+        CopyPace = new CopyPace(
+            new CopyLimits(settings.CopyRows, settings.CopyBytes, settings.CopyLag, settings.CopyRetainedWal, settings.CopySourceBackends), Hub, Source, services.Time);
     }
 
     public PipelineServices Services { get; }
@@ -37,6 +41,9 @@ public sealed class PipelineRun : IDisposable
     public PlanBoard Plans { get; } = new();
 
     public SourceStatus Source { get; } = new();
+
+    /// <summary>Keeps the copies to all of its destinations to the limits.</summary>
+    public CopyPace CopyPace { get; }
 
     /// <summary>Told the destinations whose plan changed.</summary>
     public Action<IReadOnlyList<long>> PlansChanged { get; set; } = static _ => { };

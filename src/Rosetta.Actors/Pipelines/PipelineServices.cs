@@ -51,6 +51,24 @@ public sealed record PipelineSettings
     /// <summary>How long the first copy may hold its snapshot at the source; what is left then is copied beside the stream.</summary>
     public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);
 
+    /// <summary>WAL that the slot may make the source keep while the first copy holds its snapshot, in bytes; what is left then is copied beside the stream. 0: any.</summary>
+    public long SnapshotWal { get; init; }
+
+    /// <summary>Rows that all copies of a pipeline may read in a second; 0: no bound.</summary>
+    public long CopyRows { get; init; }
+
+    /// <summary>Bytes that all copies of a pipeline may read in a second; 0: no bound.</summary>
+    public long CopyBytes { get; init; }
+
+    /// <summary>WAL that a destination that streams may be behind before copies wait, in bytes; 0: any.</summary>
+    public long CopyLag { get; init; }
+
+    /// <summary>WAL that the slot may make the source keep before copies beside the stream wait, in bytes; 0: any.</summary>
+    public long CopyRetainedWal { get; init; }
+
+    /// <summary>Sessions of others at work at the source before copies wait; 0: any number.</summary>
+    public int CopySourceBackends { get; init; }
+
     /// <summary>Rows of a chunk, at most, where a table is copied beside the stream.</summary>
     public int ChunkRows { get; init; } = 50_000;
 

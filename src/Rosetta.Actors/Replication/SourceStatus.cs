@@ -13,6 +13,7 @@ public sealed class SourceStatus
     long _confirmed;
     long _current;
     long _retained = -1;
+    int _backends = -1;
 
     public Fault? Fault
     {
@@ -59,6 +60,13 @@ public sealed class SourceStatus
     {
         get => Volatile.Read(ref _retained) is var v and >= 0 ? v : null;
         set => Volatile.Write(ref _retained, value ?? -1);
+    }
+
+    /// <summary>Sessions of others that are at work at the source, about once a second.</summary>
+    public int? ActiveBackends
+    {
+        get => Volatile.Read(ref _backends) is var v and >= 0 ? v : null;
+        set => Volatile.Write(ref _backends, value ?? -1);
     }
 
     static Lsn? Get(ref long field) => Volatile.Read(ref field) is var v and not 0 ? new Lsn((ulong)v) : null;

@@ -22,6 +22,7 @@ sealed class WalGauge(PipelineRun run, SourceLink link, ILoggingAdapter log)
             var measured = await SlotMeasure.ReadAsync(connection, link.Slot, cancellationToken).ConfigureAwait(false);
             run.Source.Current = measured.Current;
             run.Source.RetainedBytes = measured.RetainedBytes;
+            run.Source.ActiveBackends = measured.ActiveBackends;
             await WarnAsync(measured.RetainedBytes ?? 0, cancellationToken).ConfigureAwait(false);
         }
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));

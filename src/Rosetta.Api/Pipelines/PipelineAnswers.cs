@@ -66,7 +66,20 @@ public sealed record TableAnswer(
     long RowsUpdated,
     long RowsDeleted,
     string? Error,
-    string? Remedy);
+    string? Remedy)
+{
+    /// <summary>Bytes of a copy that is under way, since this run of it began.</summary>
+    public long SnapshotBytes { get; init; }
+
+    /// <summary>Speed of a copy that is under way.</summary>
+    public double? SnapshotRowsPerSecond { get; init; }
+
+    /// <summary>What is left of it at that speed, by the source's estimate of its rows; null without one.</summary>
+    public double? SnapshotSecondsLeft { get; init; }
+
+    /// <summary>Why it does not go on at the moment; null when it does.</summary>
+    public string? SnapshotWaitsFor { get; init; }
+}
 
 /// <summary>The choice of tables of a destination, as PUT takes it.</summary>
 /// <param name="Resyncing">After PUT: tables of the started pipeline that are copied anew because of it.</param>

@@ -41,7 +41,13 @@ static class PipelineViews
 
     public static TableAnswer ToAnswer(TableView table) => new(
         table.TableName, table.Target, table.State, table.SnapshotRows, table.SnapshotRowsEstimated, table.RowsInserted, table.RowsUpdated, table.RowsDeleted,
-        table.Error, table.Remedy);
+        table.Error, table.Remedy)
+    {
+        SnapshotBytes = table.SnapshotBytes,
+        SnapshotRowsPerSecond = table.SnapshotRowsPerSecond,
+        SnapshotSecondsLeft = table.SnapshotSecondsLeft,
+        SnapshotWaitsFor = table.SnapshotWaitsFor,
+    };
 
     static PipelineDestinationAnswer ToAnswer(PipelineDestination attached, DestinationView? reported, bool stopped)
     {

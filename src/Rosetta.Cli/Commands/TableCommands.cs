@@ -69,12 +69,20 @@ static class TableCommands
             {
                 list.AddRow(
                     Markup.Escape(destination.Name), Markup.Escape(t.Table), Markup.Escape(t.Target ?? ""), States.Mark(t.State),
-                    Quantities.Count(t.SnapshotRows), Quantities.Count(t.RowsInserted), Quantities.Count(t.RowsUpdated),
+                    Copied(t), Quantities.Count(t.RowsInserted), Quantities.Count(t.RowsUpdated),
                     Quantities.Count(t.RowsDeleted), Markup.Escape(t.Error ?? ""), Markup.Escape(t.Remedy ?? ""));
             }
         }
         return list;
     }
+
+    /// <summary>Rows, and of a copy that is under way bytes, speed, what is left and what it waits for.</summary>
+    static string Copied(DestinationTable table) =>
+        table is { State: "SNAPSHOTTING" or "RESYNCING", SnapshotRowsPerSecond: { } speed }
+            ? Markup.Escape(
+                $"{Quantities.Count(table.SnapshotRows)} of about {Quantities.Count(table.SnapshotRowsEstimated)}, {Quantities.Bytes(table.SnapshotBytes)}, {Quantities.Count((long)speed)} rows/s"
+                + (table.SnapshotWaitsFor is { } reason ? $"; waits: {reason}" : Views.PipelineView.Left(table.SnapshotSecondsLeft)))
+            : Quantities.Count(table.SnapshotRows);
 
     static async Task ResyncAsync(Invocation i, Argument<string> pipeline, Argument<string> destination, Argument<string> table)
     {

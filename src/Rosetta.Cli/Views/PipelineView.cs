@@ -77,8 +77,16 @@ public static class PipelineView
 
     static string Copied(DestinationTable table) =>
         table.State is "SNAPSHOTTING" or "RESYNCING" && table.SnapshotRowsEstimated is > 0 and var estimated
-            ? $"{100 * Math.Min(table.SnapshotRows ?? 0, estimated) / estimated} %"
+            ? $"{100 * Math.Min(table.SnapshotRows ?? 0, estimated) / estimated} %{(table.SnapshotWaitsFor is null ? Left(table.SnapshotSecondsLeft) : " waits")}"
             : Quantities.Count(table.SnapshotRows);
+
+    /// <summary>What is left of a copy, to the second or the minute.</summary>
+    public static string Left(double? seconds) => seconds switch
+    {
+        null => "",
+        < 100 => string.Create(System.Globalization.CultureInfo.InvariantCulture, $", {Math.Ceiling(seconds.Value):0} s left"),
+        _ => string.Create(System.Globalization.CultureInfo.InvariantCulture, $", {Math.Ceiling(seconds.Value / 60):0} min left"),
+    };
 
     static IEnumerable<IRenderable> Faults(Pipeline pipeline)
     {

@@ -48,6 +48,18 @@ public sealed record DestinationTable(
     string? Error,
     string? Remedy)
 {
+    /// <summary>Bytes of a copy that is under way, since this run of it began.</summary>
+    public long? SnapshotBytes { get; init; }
+
+    /// <summary>Speed of a copy that is under way.</summary>
+    public double? SnapshotRowsPerSecond { get; init; }
+
+    /// <summary>What is left of it at that speed, by the source's estimate of its rows.</summary>
+    public double? SnapshotSecondsLeft { get; init; }
+
+    /// <summary>Why it does not go on at the moment.</summary>
+    public string? SnapshotWaitsFor { get; init; }
+
     /// <summary>Changed rows applied since the pipeline's node started counting.</summary>
     public long RowsApplied => (RowsInserted ?? 0) + (RowsUpdated ?? 0) + (RowsDeleted ?? 0);
 }

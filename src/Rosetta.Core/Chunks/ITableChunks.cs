@@ -100,4 +100,7 @@ public interface ITableChunks : IAsyncDisposable
 
     /// <summary>The table streams from now on. Called between two groups. False: keys have become pending meanwhile.</summary>
     Task<bool> FinishAsync(CancellationToken cancellationToken);
+
+    /// <summary>Gathers statistics of a table that was made for this copy, once it has finished; no pause of the lane is needed.</summary>
+    Task AnalyzeAsync(CancellationToken cancellationToken);
 }

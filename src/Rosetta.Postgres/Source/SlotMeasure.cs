@@ -6,11 +6,13 @@ namespace Rosetta.Postgres.Source;
 /// <summary>Where the source's WAL ends and how much of it one slot makes it keep.</summary>
 /// <param name="Current">pg_current_wal_lsn().</param>
 /// <param name="RetainedBytes">From the slot's restart_lsn to there; null when the slot is gone or has lost its WAL.</param>
-public readonly record struct SlotMeasure(Lsn Current, long? RetainedBytes)
+/// <param name="ActiveBackends">Sessions of others that are at work, as far as we may see them.</param>
+public readonly record struct SlotMeasure(Lsn Current, long? RetainedBytes, int ActiveBackends)
 {
     const string Sql = """
         SELECT pg_current_wal_lsn()::text,
-          (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint FROM pg_replication_slots WHERE slot_name = $1)
+          (SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint FROM pg_replication_slots WHERE slot_name = $1),
+          (SELECT count(*)::int FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND application_name NOT LIKE 'rosetta/%')
         """;
 
     /// <summary>One round trip on a connection that is kept.</summary>
@@ -19,6 +21,6 @@ public readonly record struct SlotMeasure(Lsn Current, long? RetainedBytes)
         await using var command = new NpgsqlCommand(Sql, connection) { Parameters = { new() { Value = slot } } };
         await using var reader = await command.ExecuteReaderAsync(cancellationToken);
         await reader.ReadAsync(cancellationToken);
-        return new SlotMeasure(Lsn.Parse(reader.GetString(0)), await reader.IsDBNullAsync(1, cancellationToken) ? null : reader.GetInt64(1));
+        return new SlotMeasure(Lsn.Parse(reader.GetString(0)), await reader.IsDBNullAsync(1, cancellationToken) ? null : reader.GetInt64(1), reader.GetInt32(2));
     }
 }

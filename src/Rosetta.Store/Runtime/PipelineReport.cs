@@ -51,4 +51,15 @@ public sealed record TableReport(
     long RowsUpdated,
     long RowsDeleted,
     string? Error,
-    string? Remedy);
+    string? Remedy)
+{
+    /// <summary>How its copy goes; null when it is not being copied.</summary>
+    public CopyReport? Copy { get; init; }
+}
+
+/// <summary>How the copy of a table goes.</summary>
+/// <param name="Bytes">Of its rows as they come from the source, since this run of it began.</param>
+/// <param name="RowsPerSecond">Since this run of it began; null before there is anything to tell.</param>
+/// <param name="SecondsLeft">By the estimate of the table's rows; null without one.</param>
+/// <param name="WaitsFor">Why it does not go on at the moment; null when it does.</param>
+public sealed record CopyReport(long Bytes, double? RowsPerSecond, double? SecondsLeft, string? WaitsFor);

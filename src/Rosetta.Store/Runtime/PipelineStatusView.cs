@@ -84,6 +84,14 @@ public sealed record TableView
 
     public long RowsDeleted { get; init; }
 
+    public long SnapshotBytes { get; init; }
+
+    public double? SnapshotRowsPerSecond { get; init; }
+
+    public double? SnapshotSecondsLeft { get; init; }
+
+    public string? SnapshotWaitsFor { get; init; }
+
     public string? Error { get; init; }
 
     public string? Remedy { get; init; }

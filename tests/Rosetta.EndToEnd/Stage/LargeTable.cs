@@ -12,11 +12,13 @@ sealed class LargeTable : IAsyncDisposable
     readonly CancellationTokenSource _enough = new();
     readonly PostgresServer _server;
     readonly int _seed;
+    readonly int _bigTimes;
     readonly Random _random;
     Task _traffic = Task.CompletedTask;
 
-    LargeTable(PostgresServer server, int rows, int seed)
+    LargeTable(PostgresServer server, int rows, int seed, bool outOfLine)
     {
+        _bigTimes = outOfLine ? 90 : 3;
         _server = server;
         Rows = rows;
         _seed = seed;
@@ -31,7 +33,8 @@ sealed class LargeTable : IAsyncDisposable
     public int Changes { get; private set; }
 
     /// <param name="log">Told the seed of the traffic.</param>
-    public static async Task<LargeTable> CreateAsync(PostgresServer server, int rows, Action<string> log)
+    /// <param name="outOfLine">It has values that are stored out of line.</param>
+    public static async Task<LargeTable> CreateAsync(PostgresServer server, int rows, Action<string> log, bool outOfLine = true)
     {
         var seed = Random.Shared.Next();
         log($"seed {seed}");
@@ -39,10 +42,10 @@ sealed class LargeTable : IAsyncDisposable
             $"""
             CREATE TABLE {Name} (id bigint PRIMARY KEY, n int NOT NULL, at timestamptz NOT NULL DEFAULT now(), t text, big text);
             ALTER TABLE {Name} ALTER big SET STORAGE EXTERNAL;
-            INSERT INTO {Name} SELECT i, 0, now(), md5(i::text), CASE WHEN i % 50 = 0 THEN repeat(md5(i::text), 80) END FROM generate_series(1, {rows}) i;
+            INSERT INTO {Name} SELECT i, 0, now(), md5(i::text), CASE WHEN {outOfLine} AND i % 50 = 0 THEN repeat(md5(i::text), 80) END FROM generate_series(1, {rows}) i;
             """,
             Installation.Database);
-        return new LargeTable(server, rows, seed);
+        return new LargeTable(server, rows, seed, outOfLine);
     }
 
     /// <summary>Small transactions, one after the other, until stopped.</summary>
@@ -85,7 +88,7 @@ sealed class LargeTable : IAsyncDisposable
             1 => $"INSERT INTO {Name} VALUES ({id}, -1, now(), 'again', NULL) ON CONFLICT (id) DO UPDATE SET n = {Name}.n + 1000",
             2 => $"UPDATE {Name} SET id = -id WHERE id = {id} AND NOT EXISTS (SELECT FROM {Name} WHERE id = -{id})",
             3 => $"UPDATE {Name} SET id = -id WHERE id = (SELECT min(id) FROM {Name} WHERE id < 0) AND NOT EXISTS (SELECT FROM {Name} o WHERE o.id = -{Name}.id)",
-            4 => $"UPDATE {Name} SET big = repeat(md5(random()::text), 90) WHERE id = {big}",
+            4 => $"UPDATE {Name} SET big = repeat(md5(random()::text), {_bigTimes}) WHERE id = {big}",
             5 or 6 => $"UPDATE {Name} SET n = n + 1 WHERE id = {big}",
             _ => $"UPDATE {Name} SET n = n + 1, at = now() WHERE id = {id}",
         };

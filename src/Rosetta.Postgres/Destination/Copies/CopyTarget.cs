@@ -12,6 +12,23 @@ namespace Rosetta.Postgres.Destination.Copies;
 /// <param name="Casts">Columns whose values have to be cast, with the source's type.</param>
 sealed record CopyTarget(TargetTable Table, IReadOnlyDictionary<string, string> Casts)
 {
+    /// <summary>It was made for this copy.</summary>
+    public bool IsNew { get; init; }
+
+    /// <summary>Gives a table that was made for its copy the statistics that others would have to wait for. After the copy's commit.</summary>
+    public async ValueTask AnalyzeAsync(PgConnection connection, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (IsNew)
+                await connection.QueryAsync($"ANALYZE {Table.Name.ToSql()}", cancellationToken);
+        }
+        catch (PgServerException e) when (!e.IsFatal)
+        {
+            // Somebody holds it or has changed it already; autovacuum will come to it.
+        }
+    }
+
     const string LockNotAvailable = "55P03";
 
     /// <summary>Schema and types, in transactions of their own, before the copy's transaction.</summary>
@@ -27,9 +44,11 @@ sealed record CopyTarget(TargetTable Table, IReadOnlyDictionary<string, string> 
         PgConnection connection, TableCopy copy, IReadOnlyList<string> columnNames, bool mayHaveRows, CancellationToken cancellationToken)
     {
         var name = copy.Route.Target;
+        var isNew = false;
         var columns = TableMaker.Columns(copy.Table, copy.Route.Columns);
         if (await TargetCatalog.ReadAsync(connection, name, cancellationToken) is not { } table)
         {
+            isNew = true;
             await connection.QueryAsync(TableMaker.CreateSql(name, columns), cancellationToken);
             // With the key before the rows: cheaper than after them for rows in the order of their key, and never much dearer.
             if (TableMaker.PrimaryKeySql(name, copy.Table, columns) is { } key)
@@ -48,7 +67,7 @@ sealed record CopyTarget(TargetTable Table, IReadOnlyDictionary<string, string> 
             table = await AddMissingAsync(connection, copy, table, columns, mayHaveRows, cancellationToken);
         }
 
-        return new CopyTarget(table, FindCasts(copy, table, columnNames));
+        return new CopyTarget(table, FindCasts(copy, table, columnNames)) { IsNew = isNew };
     }
 
     static async ValueTask<TargetTable> AddMissingAsync(

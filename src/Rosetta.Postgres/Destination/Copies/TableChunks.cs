@@ -26,7 +26,7 @@ sealed class TableChunks(
     readonly Task[] _landed = [.. Enumerable.Repeat(Task.CompletedTask, ITableChunks.Stages)];
     CopyingState _state = progress.State;
     Task _landing = Task.CompletedTask;
-    long _sent = progress.Rows;
+    CopyProgress _sent = new(progress.Rows, 0);
     int _loads;
 
     public IReadOnlyList<string>? FinishedUpTo => _state.UpTo;
@@ -74,14 +74,14 @@ sealed class TableChunks(
         var stage = _loads++ % ITableChunks.Stages;
         await _landed[stage];
         Failpoint.Hit(FailpointNames.CopyBegun);
-        var into = (_stages[stage] ??= new ChunkStage(stage == 0 ? connection : await open(cancellationToken), _sql, target)).Connection;
+        var into = (await StageOfAsync(stage, cancellationToken)).Connection;
         var load = new CopyLoad(into, target, copy.Table.Columns, copy.Table.Format);
         try
         {
             await into.QueryAsync("BEGIN", cancellationToken);
             var before = _sent;
-            await load.SendAsync(source, bytes => copied?.Report(new CopyProgress(before + (source.Rows ?? 0), bytes)), cancellationToken);
-            _sent += source.Rows ?? 0;
+            await load.SendAsync(source, bytes => copied?.Report(new CopyProgress(before.Rows + (source.Rows ?? 0), before.Bytes + bytes)), cancellationToken);
+            _sent = new CopyProgress(before.Rows + (source.Rows ?? 0), before.Bytes + load.Bytes);
         }
         catch
         {
@@ -219,6 +219,8 @@ sealed class TableChunks(
         stored((null, Rows));
         return true;
     }
+
+    public Task AnalyzeAsync(CancellationToken cancellationToken) => target.AnalyzeAsync(connection, cancellationToken).AsTask();
 
     static ChunkLanding Again(string reason) => new(0, 0, 0, reason);
 

@@ -24,6 +24,7 @@ sealed class TableCopier(PgConnection connection, PositionRow row, TableClaims c
         Failpoint.Hit(FailpointNames.CopyBeforeCommit);
         await row.CommitAsync(connection, cancellationToken);
         Failpoint.Hit(FailpointNames.CopyAfterCommit);
+        await target.AnalyzeAsync(connection, cancellationToken);
         return outcome;
     }
 
