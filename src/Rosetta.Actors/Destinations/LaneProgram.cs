@@ -84,6 +84,9 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             Applied(result, bytes, took);
         }, _landing, transforms);
         await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, Replan, time);
+        await using var finisher = new TableFinisher(context, session, time);
+        if (context.Opening.WithIndexes)
+            finisher.Start();
         lock (_gate)
         {
             _chunks = chunks;
@@ -349,6 +352,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 shown = shown with { SnapshotRows = known.CopiedRows, Since = known.Since };
             if (known is { Since: not null, Copying: null })
                 shown = shown with { SnapshotRowsEstimated = known.CopiedRows };
+            if (known is { Stop: null, Missing: { } missing })
+                shown = shown with { Error = missing.Reason, Remedy = missing.Remedy };
             if (known is null && Status.Of(table.Source) is { State: TableState.Error } before && _refused.ContainsKey(table.Source))
                 shown = before;
             Status.Set(shown);

@@ -162,6 +162,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             new DestinationOpening(_services.Installation, _id, attached.Generation, run.Epoch, Lsn.Zero, run.LaneSource.Schema)
             {
                 DestinationId = id,
+                WithIndexes = _services.Settings.WithIndexes,
                 Attachments = new ConfiguredAttachments(_services.Pipelines),
             },
             run.Hub, lane, run.Plans, run.LaneSource, status, new LaneMetrics(run.Definition.Name, attached.Destination.Name),

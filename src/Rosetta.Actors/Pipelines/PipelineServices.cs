@@ -51,6 +51,9 @@ public sealed record PipelineSettings
     /// <summary>How long the first copy may hold its snapshot at the source; what is left then is copied beside the stream.</summary>
     public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);
 
+    /// <summary>Tables get the secondary indexes, foreign keys, checks and comments of the source's after their copy.</summary>
+    public bool WithIndexes { get; init; }
+
     /// <summary>WAL that the slot may make the source keep while the first copy holds its snapshot, in bytes; what is left then is copied beside the stream. 0: any.</summary>
     public long SnapshotWal { get; init; }
 

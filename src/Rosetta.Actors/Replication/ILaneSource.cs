@@ -30,6 +30,9 @@ public interface ILaneSource
     /// <exception cref="Core.Destinations.TableRewrittenException">The table could not be held in the short time that its users may be made to wait.</exception>
     Task<ITableSnapshot> ExportSnapshotAsync(long destinationId, int readers, Action<string?> waiting, TableName? held, CancellationToken cancellationToken);
 
+    /// <summary>What a table has beside its columns and its key.</summary>
+    Task<IReadOnlyList<TableExtra>> ReadExtrasAsync(TableName table, CancellationToken cancellationToken);
+
     /// <summary>Opens a reader of chunks.</summary>
     Task<IChunkSource> OpenChunksAsync(long destinationId, CancellationToken cancellationToken);
 

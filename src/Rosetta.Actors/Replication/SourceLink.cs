@@ -166,6 +166,10 @@ public sealed class SourceLink : ILaneSource, IAsyncDisposable
             readers, Publications, waiting, held, _run.Services.Time, cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
+    public Task<IReadOnlyList<TableExtra>> ReadExtrasAsync(TableName table, CancellationToken cancellationToken) =>
+        new Postgres.Catalog.SourceCatalog(Database).ReadExtrasAsync(table, cancellationToken);
+
+    /// <inheritdoc/>
     public async Task<IChunkSource> OpenChunksAsync(long destinationId, CancellationToken cancellationToken) =>
         await ChunkSource.OpenAsync(EndpointFor($"chunks{destinationId}"), Publications, cancellationToken).ConfigureAwait(false);
 

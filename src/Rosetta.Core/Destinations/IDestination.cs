@@ -27,6 +27,9 @@ public sealed record DestinationOpening(
     /// <summary>The destination as the pipeline's configuration names it: it stays when the generation is renewed, and tells two attachments to one database apart.</summary>
     public long DestinationId { get; init; }
 
+    /// <summary>Tables get indexes and constraints of the source's after their copy, while they stream.</summary>
+    public bool WithIndexes { get; init; }
+
     /// <summary>Knows the attachments of this installation; null: whoever claims a table counts as being there.</summary>
     public IAttachments? Attachments { get; init; }
 }
@@ -92,6 +95,13 @@ public interface IDestinationSession : IAsyncDisposable
 
     /// <summary>Records that a table starts without a copy (<c>snapshot: none</c>): it streams from the since of <paramref name="table"/> on.</summary>
     Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken);
+
+    /// <summary>Makes indexes, constraints and comments of a table that streams, beside the stream; what is there stays.</summary>
+    /// <returns>What could not be made.</returns>
+    Task<IReadOnlyList<MissingExtra>> MakeExtrasAsync(TableExtras extras, CancellationToken cancellationToken);
+
+    /// <summary>Records that this was done: it is not done again before the next copy.</summary>
+    Task FinishExtrasAsync(TableName source, IReadOnlyList<MissingExtra> missing, CancellationToken cancellationToken);
 
     /// <summary>Records that a table stopped and why.</summary>
     Task StopTableAsync(TableName table, TableStop stop, CancellationToken cancellationToken);

@@ -33,6 +33,12 @@ public sealed record DestinationTable(TableName Source, TableName Target, Lsn? S
     /// <summary>Set while it is being copied by chunks: it has changes, and not yet all rows.</summary>
     public CopyingState? Copying { get; init; }
 
+    /// <summary>It was copied, and what the source's table has beside rows and key has not been made since.</summary>
+    public bool LacksExtras { get; init; }
+
+    /// <summary>What of that could not be made; null when nothing is missing.</summary>
+    public MissingExtra? Missing { get; init; }
+
     /// <summary>The <see cref="TableRoute.Fingerprint"/> that its rows were made by.</summary>
     public string? Transform { get; init; }
 }

@@ -32,6 +32,18 @@ public sealed class SourceCatalog(SourceDatabase database) : ISourceSchema
     public async Task<TableDescription?> DescribeAsync(TableName table, CancellationToken cancellationToken) =>
         (await FindAsync(table, cancellationToken))?.Description;
 
+    /// <summary>What a table has beside its columns and its key.</summary>
+    public async Task<IReadOnlyList<TableExtra>> ReadExtrasAsync(TableName table, CancellationToken cancellationToken)
+    {
+        await using var connection = await database.OpenAsync(cancellationToken);
+        await using var command = new NpgsqlCommand(ExtrasSql.Of(table), connection);
+        await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+        var extras = new List<TableExtra>();
+        while (await reader.ReadAsync(cancellationToken))
+            extras.Add(ExtrasSql.Read(reader));
+        return extras;
+    }
+
     /// <summary>The tables a pipeline with publications of its own replicates: ordinary tables and leaf partitions.</summary>
     public static IReadOnlyList<SourceTable> ReplicatedTables(IEnumerable<SourceTable> all) => [.. all.Where(t => !t.IsPartitioned)];
 

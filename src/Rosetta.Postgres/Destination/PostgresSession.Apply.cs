@@ -79,6 +79,7 @@ sealed partial class PostgresSession
     {
         _book.Routes = _routes;
         _book.Stored = _stored;
+        _book.Catalog = Volatile.Read(ref _catalog);
         _book.Watches = _watches;
         _book.Stopping = _memory.Stopping.ToDictionary(p => p.Key, p => p.Value.Stop);
         _applier.Start(group, Position);

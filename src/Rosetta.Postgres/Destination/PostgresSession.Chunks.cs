@@ -67,7 +67,7 @@ sealed partial class PostgresSession
     void Copied(TableName source, ChunkedCopy copy, (CopyingState? State, long Rows) now)
     {
         if (copy.Purpose == ChunkPurpose.Copy && _stored.GetValueOrDefault(source) is { } stored)
-            Store(source, stored with { Table = stored.Table with { Copying = now.State, CopiedRows = now.Rows } });
+            Store(source, stored with { Table = stored.Table with { Copying = now.State, CopiedRows = now.Rows, LacksExtras = now.State is null } });
     }
 
     void SetWatch(TableName source, KeyWatch? watch)

@@ -99,6 +99,10 @@ sealed class ScriptedDestination : IDestination
 
         public Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public Task<IReadOnlyList<MissingExtra>> MakeExtrasAsync(TableExtras extras, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task FinishExtrasAsync(TableName source, IReadOnlyList<MissingExtra> missing, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task StopTableAsync(TableName table, TableStop stop, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task ForgetTableAsync(TableName table, CancellationToken cancellationToken) => throw new NotSupportedException();

@@ -19,6 +19,8 @@ sealed class ScriptedSource : ILaneSource, ISourceSchema
     public Task<ITableSnapshot> ExportSnapshotAsync(
         long destinationId, int readers, Action<string?> waiting, TableName? held, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+    public Task<IReadOnlyList<TableExtra>> ReadExtrasAsync(TableName table, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<TableExtra>>([]);
+
     public Task<IChunkSource> OpenChunksAsync(long destinationId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
     public Task StreamCopyAsync(long destinationId, Lsn from, IChangeConsumer consumer, CancellationToken cancellationToken) =>

@@ -150,6 +150,10 @@ sealed class MemoryDestination
 
         public Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public Task<IReadOnlyList<MissingExtra>> MakeExtrasAsync(TableExtras extras, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task FinishExtrasAsync(TableName source, IReadOnlyList<MissingExtra> missing, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task StopTableAsync(TableName table, TableStop stop, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task ForgetTableAsync(TableName table, CancellationToken cancellationToken) => throw new NotSupportedException();

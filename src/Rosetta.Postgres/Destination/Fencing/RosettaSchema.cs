@@ -25,10 +25,12 @@ static class RosettaSchema
             source_schema text NOT NULL, source_table text NOT NULL, target_schema text NOT NULL, target_table text NOT NULL,
             since pg_lsn, copied_rows bigint NOT NULL DEFAULT 0, columns text[], source_oid oid,
             stop_commit pg_lsn, stop_ordinal bigint, stop_key text, stop_sqlstate text, stop_reason text, stop_remedy text,
-            copying text, copied_to text[], copied_pages bigint, copied_file oid, transform text, updated_at timestamptz NOT NULL DEFAULT now(),
+            copying text, copied_to text[], copied_pages bigint, copied_file oid, transform text,
+            lacks_extras boolean NOT NULL DEFAULT false, missing_extras text, missing_remedy text, updated_at timestamptz NOT NULL DEFAULT now(),
             PRIMARY KEY (installation, pipeline_id, generation, source_schema, source_table));
         ALTER TABLE rosetta.tables ADD COLUMN IF NOT EXISTS copying text, ADD COLUMN IF NOT EXISTS copied_to text[], ADD COLUMN IF NOT EXISTS transform text,
-            ADD COLUMN IF NOT EXISTS copied_pages bigint, ADD COLUMN IF NOT EXISTS copied_file oid;
+            ADD COLUMN IF NOT EXISTS copied_pages bigint, ADD COLUMN IF NOT EXISTS copied_file oid,
+            ADD COLUMN IF NOT EXISTS lacks_extras boolean NOT NULL DEFAULT false, ADD COLUMN IF NOT EXISTS missing_extras text, ADD COLUMN IF NOT EXISTS missing_remedy text;
         CREATE TABLE IF NOT EXISTS rosetta.pending_keys (
             installation uuid NOT NULL, pipeline_id bigint NOT NULL, generation uuid NOT NULL, source_schema text NOT NULL, source_table text NOT NULL,
             key text[] NOT NULL, PRIMARY KEY (installation, pipeline_id, generation, source_schema, source_table, key));
@@ -49,7 +51,7 @@ static class RosettaSchema
         SELECT n.oid IS NOT NULL,
                (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys', 'backfills')) = 5
                  AND (SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
-                       WHERE c.relnamespace = n.oid AND c.relname = 'tables' AND a.attname IN ('transform', 'copied_file') AND NOT a.attisdropped) = 2,
+                       WHERE c.relnamespace = n.oid AND c.relname = 'tables' AND a.attname IN ('transform', 'copied_file', 'missing_remedy') AND NOT a.attisdropped) = 3,
                coalesce(has_schema_privilege(n.oid, 'USAGE'), false)
                  AND (SELECT coalesce(bool_and(has_table_privilege(c.oid, p)), true) FROM pg_catalog.pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
                        WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys', 'backfills'))

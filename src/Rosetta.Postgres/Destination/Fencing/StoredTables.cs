@@ -21,7 +21,7 @@ static class StoredTables
         var result = await connection.QueryAsync(
             $"""
             SELECT source_schema, source_table, target_schema, target_table, since, copied_rows, array_to_json(columns),
-                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0), copying, array_to_json(copied_to), transform, copied_pages, copied_file
+                   stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy, coalesce(source_oid, 0), copying, array_to_json(copied_to), transform, copied_pages, copied_file, lacks_extras, missing_extras, missing_remedy
               FROM rosetta.tables WHERE {row.KeySql}
             """, cancellationToken);
         var tables = new Dictionary<TableName, StoredTable>(result.Rows.Count);
@@ -42,17 +42,17 @@ static class StoredTables
                 }
                 : null;
             tables[source] = new StoredTable(
-                new DestinationTable(source, target, since, stop, result.Int64(i, 5)) { Copying = copying, Transform = result.Text(i, 16) }, columns, (uint)result.Int64(i, 13));
+                new DestinationTable(source, target, since, stop, result.Int64(i, 5)) { Copying = copying, Transform = result.Text(i, 16), LacksExtras = result.Text(i, 19) == "t", Missing = result.Text(i, 20) is { } missing ? new MissingExtra(missing, result.Text(i, 21) ?? "") : null }, columns, (uint)result.Int64(i, 13));
         }
 
         return tables;
     }
 
     /// <summary>Stores a table that streams from <paramref name="since"/> on; an earlier stop is over.</summary>
-    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid, string? transform) =>
-        Upsert(row, source, target, "since, copied_rows, columns, source_oid, transform",
-            $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, {Text(transform)}",
-            "since = excluded.since, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, transform = excluded.transform, copying = NULL, copied_to = NULL, copied_pages = NULL, copied_file = NULL, " + NoStop) + $"; {NothingPendingSql(row, source)}";
+    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid, string? transform, bool isCopied = true) =>
+        Upsert(row, source, target, "since, copied_rows, columns, source_oid, transform, lacks_extras",
+            $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, {Text(transform)}, {(isCopied ? "true" : "false")}",
+            "since = excluded.since, lacks_extras = excluded.lacks_extras, missing_extras = NULL, missing_remedy = NULL, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, transform = excluded.transform, copying = NULL, copied_to = NULL, copied_pages = NULL, copied_file = NULL, " + NoStop) + $"; {NothingPendingSql(row, source)}";
 
     public static string StopSql(PositionRow row, TableName source, TableName target, TableStop stop) =>
         Upsert(row, source, target, "stop_commit, stop_ordinal, stop_key, stop_sqlstate, stop_reason, stop_remedy",
@@ -69,12 +69,16 @@ static class StoredTables
     public static string CopyingSql(PositionRow row, TableName source, TableName target, Lsn since, IReadOnlyList<string> columns, uint oid, bool replaces, string? transform) =>
         Upsert(row, source, target, "since, copied_rows, columns, source_oid, copying, transform",
             $"'{since}', 0, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, '{(replaces ? ReplaceStage : RangesStage)}', {Text(transform)}",
-            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, copied_pages = NULL, copied_file = NULL, transform = excluded.transform, " + NoStop)
+            "since = excluded.since, copied_rows = 0, columns = excluded.columns, source_oid = excluded.source_oid, copying = excluded.copying, copied_to = NULL, copied_pages = NULL, copied_file = NULL, transform = excluded.transform, lacks_extras = false, missing_extras = NULL, missing_remedy = NULL, " + NoStop)
         + $"; {NothingPendingSql(row, source)}";
 
     /// <summary>A range up to <paramref name="upTo"/> has landed; null: the last one.</summary>
     public static string LandedSql(PositionRow row, TableName source, IReadOnlyList<string>? upTo, long rows) =>
         $"UPDATE rosetta.tables SET {(upTo is null ? $"copying = '{KeysStage}'" : $"copied_to = {ArraySql(upTo)}")}, copied_rows = copied_rows + {rows.ToString(CultureInfo.InvariantCulture)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
+
+    /// <summary>What the source's table has beside rows and key was made; what is missing of it, if anything.</summary>
+    public static string ExtrasMadeSql(PositionRow row, TableName source, string? missing, string? remedy) =>
+        $"UPDATE rosetta.tables SET lacks_extras = false, missing_extras = {Text(missing)}, missing_remedy = {Text(remedy)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
 
     /// <summary>A range has been loaded.</summary>
     public static string LoadedSql(PositionRow row, TableName source, LoadedRange range, long rows) => range is { IsLast: false, Pages: { } pages }
@@ -85,7 +89,7 @@ static class StoredTables
 
     /// <summary>The copy is complete, unless keys are pending.</summary>
     public static string FinishedSql(PositionRow row, TableName source) =>
-        $"UPDATE rosetta.tables SET copying = NULL, copied_to = NULL, copied_pages = NULL, copied_file = NULL, updated_at = now() WHERE {row.KeySql} AND {Named(source)} AND NOT EXISTS (SELECT FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)})";
+        $"UPDATE rosetta.tables SET copying = NULL, copied_to = NULL, copied_pages = NULL, copied_file = NULL, lacks_extras = true, updated_at = now() WHERE {row.KeySql} AND {Named(source)} AND NOT EXISTS (SELECT FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)})";
 
     public static string PendingSql(PositionRow row, TableName source, int most) =>
         $"SELECT array_to_json(key) FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)} LIMIT {most.ToString(CultureInfo.InvariantCulture)}";

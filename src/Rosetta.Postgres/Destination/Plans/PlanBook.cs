@@ -23,6 +23,9 @@ sealed class PlanBook : IDisposable
     /// <summary>Who is told the keys that change, by source table.</summary>
     public IReadOnlyDictionary<TableName, KeyWatch> Watches { get; set; } = new Dictionary<TableName, KeyWatch>();
 
+    /// <summary>Another number: targets may have got other indexes and constraints.</summary>
+    public int Catalog { get; set; }
+
     /// <summary>Tables that stop with the transaction under way.</summary>
     public IReadOnlyDictionary<TableName, TableStop> Stopping { get; set; } = new Dictionary<TableName, TableStop>();
 
@@ -33,7 +36,7 @@ sealed class PlanBook : IDisposable
         {
             var applies = Applies(source, out var route, out var stored);
             // A table that was copied again may have been made anew.
-            if (applies && (plan.Target.Oid == 0 || plan.Target.Name != route!.Target || plan.Since != stored!.Table.Since || plan.IsCopying != stored.Table.Copying is not null || !SameColumns(plan.Wanted, route.Columns)))
+            if (applies && (plan.Target.Oid == 0 || plan.Catalog != Catalog || plan.Target.Name != route!.Target || plan.Since != stored!.Table.Since || plan.IsCopying != stored.Table.Copying is not null || !SameColumns(plan.Wanted, route.Columns)))
                 Discard(plan);
             else
                 plan.IsSkipped = !applies;
@@ -78,6 +81,7 @@ sealed class PlanBook : IDisposable
         if (_byTable.TryGetValue(plan.Source, out var before))
             Discard(before);
         plan.Watch = Watches.GetValueOrDefault(plan.Source);
+        plan.Catalog = Catalog;
         if (before is not null && !plan.Relation.HasShapeOf(before.Relation))
             plan.Watch?.Reshaped();
         _byTable[plan.Source] = plan;

@@ -84,6 +84,9 @@ sealed class Planner(ApplyContext context, PlanBook book)
             context.Line.Filling.Query(StoredTables.ColumnsSql(context.PositionRow, source, [.. names.Union(stored.Columns ?? [])]), default);
         }
 
+        // A unique index of the source's may come at any moment.
+        if (context.Opening.WithIndexes && stored.Table.LacksExtras)
+            target = target with { HasOtherUnique = true };
         var plan = TablePlan.Create(relation, source, target, binding.Columns, key, isPrimary, context.ReplicaRole, context.Rows);
         plan.Since = stored.Table.Since ?? default;
         plan.Wanted = route.Columns;

@@ -81,6 +81,9 @@ sealed class TablePlan : IDisposable
     /// <summary>Changes committed before are in the table's copy.</summary>
     public Lsn Since { get; set; }
 
+    /// <summary>See <see cref="PlanBook.Catalog"/>.</summary>
+    public int Catalog { get; set; }
+
     /// <summary>The table is being copied by chunks: any row may be there or not.</summary>
     public bool IsCopying
     {

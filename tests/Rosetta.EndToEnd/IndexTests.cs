@@ -1,0 +1,130 @@
+using Rosetta.EndToEnd.Stage;
+using Rosetta.Testing.Waiting;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Rosetta.EndToEnd;
+
+/// <summary>Tables that get the indexes, constraints and comments of the source's after their copy (<c>WithIndexes</c>).</summary>
+public sealed class IndexTests(ITestOutputHelper output)
+{
+    const string Tables =
+        """
+        CREATE FUNCTION only_here(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT lower($1)';
+        CREATE TABLE makers ("Odd Key" int PRIMARY KEY, code text UNIQUE, note text);
+        CREATE TABLE goods (
+            id bigint PRIMARY KEY, maker int REFERENCES makers ON DELETE CASCADE, code text REFERENCES makers (code), price numeric CHECK (price >= 0), name text NOT NULL, tag text,
+            CONSTRAINT "Fine, name" CHECK (length(name) < 100), EXCLUDE USING btree (tag WITH =), CONSTRAINT later UNIQUE (name, id) DEFERRABLE INITIALLY DEFERRED);
+        CREATE INDEX goods_by_price ON goods (price DESC NULLS LAST) INCLUDE (name) WHERE price > 10;
+        CREATE UNIQUE INDEX "Goods by Name" ON goods (lower(name), id);
+        CREATE INDEX goods_by_function ON goods (only_here(name));
+        CREATE INDEX goods_by_brin ON goods USING brin (id) WITH (pages_per_range = 16);
+        COMMENT ON TABLE goods IS 'what is ''sold''';
+        COMMENT ON COLUMN goods.name IS 'for people';
+        INSERT INTO makers SELECT i, 'code ' || i, NULL FROM generate_series(1, 50) i;
+        INSERT INTO goods SELECT i, 1 + i % 50, 'code ' || (1 + i % 50), i, 'name ' || i, 'tag ' || i FROM generate_series(1, 20000) i;
+        """;
+
+    // Names, definitions, validity: what is to be the same at both sides.
+    const string What =
+        """
+        SELECT string_agg(line, E'\n' ORDER BY line) FROM (
+          SELECT pg_get_indexdef(indexrelid) || ' ' || indisvalid AS line FROM pg_index WHERE indrelid IN ('goods'::regclass, 'makers'::regclass)
+          UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid IN ('goods'::regclass, 'makers'::regclass) AND contype <> 'n'
+          UNION ALL SELECT objsubid || ' ' || description FROM pg_description WHERE objoid = 'goods'::regclass) lines
+         WHERE line NOT LIKE '%only_here%' AND line NOT LIKE '%later%'
+        """;
+
+    static readonly Dictionary<string, string?> Settings = new() { ["ROSETTA__PIPELINES__WITHINDEXES"] = "true" };
+
+    [Fact]
+    public async Task Should_make_what_the_sources_tables_have_and_show_what_cannot_be_made_while_the_tables_stream()
+    {
+        await using var installation = await Installation.StartAsync(targets: 1);
+        await installation.Source.ExecuteAsync(Tables, Installation.Database);
+        var node = await installation.StartNodeAsync(Settings);
+        var pipeline = await installation.CreatePipelineAsync(node.Api);
+        // Names move between rows under the unique index that comes meanwhile.
+        await using var traffic = Traffic.Start(installation);
+        // The node dies in the middle of it, whatever it is doing.
+        await WaitForIndexAsync(installation);
+        await node.KillAsync();
+        await node.StartAsync();
+
+        var wanted = await installation.Source.ScalarAsync<string>(What, Installation.Database);
+        await Wait.UntilAsync(
+            async () => await installation.Targets[0].ScalarAsync<string>(What, Installation.Database) == wanted
+                && await installation.Targets[0].ScalarAsync<long>("SELECT count(*) FROM rosetta.tables WHERE lacks_extras", Installation.Database) == 0,
+            "indexes and constraints to be there", Installation.Patience);
+        await traffic.StopAsync();
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        var now = await Installation.PipelineAsync(node.Api, pipeline);
+        var goods = now.Destinations[0].Tables!.Single(t => t.Table == "public.goods");
+        output.WriteLine(goods.Error ?? "");
+        output.WriteLine(goods.Remedy ?? "");
+        Assert.Equal("STREAMING", goods.State);
+        Assert.Equal("RUNNING", now.Runtime.State);
+        Assert.Contains("goods_by_function", goods.Error, StringComparison.Ordinal);
+        Assert.Contains("CREATE INDEX", goods.Remedy, StringComparison.Ordinal);
+        Assert.Contains("DEFERRABLE", goods.Error, StringComparison.Ordinal);
+        Assert.Null(now.Destinations[0].Tables!.Single(t => t.Table == "public.makers").Error);
+        foreach (var table in (string[])["goods", "makers"])
+        {
+            var sql = $"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t";
+            Assert.Equal(await installation.Source.ScalarAsync<string>(sql, Installation.Database), await installation.Targets[0].ScalarAsync<string>(sql, Installation.Database));
+        }
+
+        Assert.True(await installation.Targets[0].ScalarAsync<float>("SELECT reltuples FROM pg_class WHERE relname = 'goods'", Installation.Database) > 0, "ANALYZE has not been run.");
+        output.WriteLine($"{traffic.Changes} changes meanwhile");
+    }
+
+    static Task WaitForIndexAsync(Installation installation) => Wait.UntilAsync(
+        async () => await installation.Targets[0].ScalarAsync<long>("SELECT count(*) FROM pg_class WHERE relname LIKE 'goods\\_by%' OR relname = 'Goods by Name'", Installation.Database) > 0,
+        "the first index", Installation.Patience);
+
+    /// <summary>Changes that move unique values between rows, add and remove.</summary>
+    sealed class Traffic(CancellationTokenSource enough) : IAsyncDisposable
+    {
+        Task _running = Task.CompletedTask;
+
+        public int Changes { get; private set; }
+
+        public static Traffic Start(Installation installation)
+        {
+            var traffic = new Traffic(new CancellationTokenSource());
+            traffic._running = Task.Run(() => traffic.RunAsync(installation));
+            return traffic;
+        }
+
+        async Task RunAsync(Installation installation)
+        {
+            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+            for (var n = 1; !enough.IsCancellationRequested; n++)
+            {
+                await pace.WaitForNextTickAsync();
+                var i = 1 + (n % 1900);
+                await installation.Source.ExecuteAsync(
+                    $"""
+                    UPDATE goods SET tag = tag || 'x' WHERE id = {1 + (i % 1000)};
+                    UPDATE goods SET tag = NULL WHERE id = {i}; UPDATE goods SET tag = 'tag {i}y' WHERE id = {i};
+                    UPDATE goods SET tag = 'between {i}' WHERE id = {2000 + i}; UPDATE goods SET tag = 'tag {2000 + i}' WHERE id = {4000 + i}; UPDATE goods SET tag = 'tag {4000 + i}' WHERE id = {2000 + i};
+                    UPDATE makers SET note = 'n {i}' WHERE "Odd Key" = {1 + (i % 50)};
+                    INSERT INTO goods VALUES ({100_000 + n}, 1, 'code 1', 1, 'new', NULL)
+                    """, Installation.Database);
+                Changes += 8;
+            }
+        }
+
+        public async Task StopAsync()
+        {
+            await enough.CancelAsync();
+            await _running;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await StopAsync();
+            enough.Dispose();
+        }
+    }
+}
