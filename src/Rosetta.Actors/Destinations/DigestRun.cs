@@ -7,13 +7,14 @@ namespace Rosetta.Actors.Destinations;
 /// is being read. Of a range that is not the same on both sides only the rows of the buckets in question are brought, as chunks.
 /// </summary>
 /// <param name="land">Brings a chunk to its place, and reads it again until it has landed.</param>
-/// <param name="mostRows">Rows of a range, and of a chunk, at most.</param>
+/// <param name="mostRows">Rows of a chunk, at most; a range has some more, since waiting for its place is what costs most.</param>
 /// <param name="told">Told after each range.</param>
 sealed class DigestRun(
     IChunkSource source, ITableChunks chunks, IRangeDigests digests, ChunkTable table, LanePlace place, Func<ReadChunk, Func<Task<ReadChunk>>, Task> land, int mostRows,
     Action<DigestedRange> told, TimeProvider time)
 {
-    const int RowsOfRange = 20_000;
+    const int RowsOfRange = 100_000;
+    const int TimesAChunk = 2;
     const int RowsFirst = 2_000;
     const long ChunkBytes = 4 << 20;
     const int MostTries = 3;
@@ -43,7 +44,7 @@ sealed class DigestRun(
             while (next is not null && !enough.IsCancellationRequested)
             {
                 var digest = await next.ConfigureAwait(false);
-                _rows = Math.Min(Math.Max(_rows, (int)Math.Min(digest.Source.Rows * 4, RowsOfRange)), mostRows);
+                _rows = (int)Math.Max(_rows, Math.Min(digest.Source.Rows * 4, Math.Min(RowsOfRange, mostRows * (long)TimesAChunk)));
                 var ahead = next = digest.Range.IsLast ? null : ReadAsync((digest.Watched.Stage + 1) % ITableChunks.Stages, digest.Range.UpTo);
                 var (placed, verdict) = await CompareAsync(
                     digest, () => OneByOneAsync(ahead, () => ReadAsync(digest.Watched.Stage, digest.Range.After, digest.Range.UpTo)), cancellationToken).ConfigureAwait(false);

@@ -13,7 +13,7 @@ public sealed partial class PipelineActor
     /// <summary>Longest time until a job is seen when no announcement comes.</summary>
     static readonly TimeSpan JobInterval = TimeSpan.FromSeconds(5);
 
-    const int VerifyChunkRows = 20_000;
+    const int VerifyChunkRows = 50_000;
 
     readonly Dictionary<long, IActorRef> _backfills = [];
     readonly Dictionary<long, IActorRef> _verifies = [];

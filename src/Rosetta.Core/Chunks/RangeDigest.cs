@@ -6,8 +6,8 @@ namespace Rosetta.Core.Chunks;
 /// <param name="Buckets">By number; one without rows is missing.</param>
 public sealed record RangeDigest(IReadOnlyDictionary<int, BucketDigest> Buckets)
 {
-    /// <summary>How many buckets there are. With a range of some ten thousand rows one holds about a hundred: that many are read when one of them differs.</summary>
-    public const int BucketCount = 256;
+    /// <summary>How many buckets there are. Of a range of a hundred thousand rows one holds about a hundred: that many are read when one of them differs.</summary>
+    public const int BucketCount = 1024;
 
     public long Rows => Buckets.Values.Sum(b => b.Rows);
 

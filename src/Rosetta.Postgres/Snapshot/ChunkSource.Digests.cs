@@ -21,6 +21,7 @@ public sealed partial class ChunkSource
         var ((found, digest), snapshot, high) = await InSnapshotAsync(
             table, async () =>
             {
+                await _connection.QueryAsync(DigestSql.Settings, cancellationToken);
                 var whole = await WithEndAsync(table, range, rows, cancellationToken);
                 var where = $"{ChunkSql.Range(table.Table, whole, "t.")}{ChunkSql.Filter(table)}";
                 return (whole, DigestSql.Parse(await _connection.QueryAsync(sql.Read(table.Table, ChunkSql.From(table.Table), where), cancellationToken)));

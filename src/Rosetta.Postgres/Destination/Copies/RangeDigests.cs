@@ -29,7 +29,7 @@ sealed class RangeDigests(
         var stage = stages[digest.Watched.Stage];
         await stage.RollbackAsync();
         // The first query takes the snapshot.
-        await stage.Connection.QueryAsync("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1", cancellationToken);
+        await stage.Connection.QueryAsync($"BEGIN ISOLATION LEVEL REPEATABLE READ; {DigestSql.Settings}; SELECT 1", cancellationToken);
         return null;
     }
 
