@@ -87,6 +87,42 @@ public sealed class ResyncTests(ITestOutputHelper output)
         Assert.Equal(["ATTACHED"], lanes);
     }
 
+    [Fact]
+    public async Task Should_say_which_transaction_keeps_a_chunk_away_and_go_on_when_it_is_over()
+    {
+        await using var installation = await Installation.StartAsync(targets: 1, new Rosetta.Testing.Servers.PostgresServerOptions
+        {
+            // Only who asks for it waits for a standby that is not there.
+            Settings = new Dictionary<string, string> { ["synchronous_standby_names"] = "nobody", ["synchronous_commit"] = "local" },
+        });
+        await installation.Source.ExecuteAsync("CREATE TABLE waiting (id int PRIMARY KEY, v int); INSERT INTO waiting SELECT i, 0 FROM generate_series(1, 100) i", Installation.Database);
+        var node = await installation.StartNodeAsync();
+        var pipeline = await installation.CreatePipelineAsync(node.Api);
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        await using var hung = await installation.Source.OpenAsync(Installation.Database);
+        await using var update = new NpgsqlCommand("SET synchronous_commit = on; UPDATE waiting SET v = 1 WHERE id = 1", hung);
+        var commit = update.ExecuteNonQueryAsync();
+        // It is in the WAL, and applied, before anybody at the source sees it.
+        await Wait.UntilAsync(
+            async () => await installation.Targets[0].ScalarAsync<int>("SELECT v FROM waiting WHERE id = 1", Installation.Database) == 1, "the commit to be applied", Installation.Patience);
+        await installation.Targets[0].ExecuteAsync("DELETE FROM waiting WHERE id > 50", Installation.Database);
+        var id = (await Installation.DestinationIdsAsync(node.Api, pipeline))[0];
+        await node.Api.PostAsync($"pipelines/{pipeline}/destinations/{id}/tables/public.waiting/resync");
+        DestinationTable? table = null;
+        await Wait.UntilAsync(async () => (table = await TableOfAsync()) is { Error: not null }, "the reason to be shown", Installation.Patience);
+        output.WriteLine($"{table!.State}: {table.Error} {table.Remedy}");
+        Assert.Equal("RESYNCING", table.State);
+        Assert.Contains($"pid {hung.ProcessID}", table.Error, StringComparison.Ordinal);
+        Assert.Contains("waits for a synchronous standby (nobody)", table.Error, StringComparison.Ordinal);
+
+        await installation.Source.ExecuteAsync($"SELECT pg_cancel_backend({hung.ProcessID})", Installation.Database);
+        await commit;
+        await Wait.UntilAsync(async () => await TableOfAsync() is { State: "STREAMING", Error: null }, "the table to stream", Installation.Patience);
+        Assert.Equal(100, await installation.Targets[0].ScalarAsync<long>("SELECT count(*) FROM waiting", Installation.Database));
+
+        async Task<DestinationTable?> TableOfAsync() => (await Installation.PipelineAsync(node.Api, pipeline)).Destinations[0].Tables?.Single(t => t.Table == "public.waiting");
+    }
+
     /// <summary>The node is killed when so much of the table has been copied; in the end all is equal, and what had landed was not copied again.</summary>
     async Task AssertGoesOnAfterKillsAsync(
         Installation installation, NodeProcess node, int pipeline, LargeTable table, Followed followed, params double[] killedAt)

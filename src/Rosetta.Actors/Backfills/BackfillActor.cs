@@ -228,7 +228,8 @@ public sealed class BackfillActor : ReceivePersistentActor, IWithTimers
         });
     }
 
-    void Save() => Send(Row(_state.Status), isLast: false);
+    // Given to its destinations it waits until what they do before is done.
+    void Save() => Send(Row(_tally.HasBegun ? _state.Status : BackfillState.Pending.Status), isLast: false);
 
     void SaveEnd() => Send(Row(_state.Status), isLast: true);
 

@@ -11,6 +11,9 @@ public sealed class BackfillTally(IReadOnlyList<long> destinations)
 
     public bool HasEnded(long destination) => _reports.TryGetValue(destination, out var report) && report.State != ChunkJobState.Running;
 
+    /// <summary>A destination is at it, or has been: the job does not only wait for its turn.</summary>
+    public bool HasBegun => _reports.Values.Any(r => r.State != ChunkJobState.Running || r.Total is not null);
+
     public bool AllHaveEnded => destinations.All(HasEnded);
 
     /// <summary>Rows that every destination has got.</summary>

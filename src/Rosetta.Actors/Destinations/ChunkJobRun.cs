@@ -1,11 +1,14 @@
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Tables;
+using Rosetta.Transforms.Rewriting;
 
 namespace Rosetta.Actors.Destinations;
 
 /// <summary>One job at one table of one destination.</summary>
-sealed class ChunkJobRun(LaneContext context, IDestinationSession session, LandingGate gate, IChunkSource source, ChunkJob job, TimeProvider time)
+sealed class ChunkJobRun(
+    LaneContext context, IDestinationSession session, LandingGate gate, IChunkSource chunkSource, LaneTransforms transforms, ChunkJob job, TimeProvider time)
 {
     ChunkJobReport _last = new(job.Id, ChunkJobState.Running, 0, null, 0, 0, 0, null, null);
 
@@ -36,24 +39,24 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
         var plan = context.Plans[context.DestinationId]?.Tables.FirstOrDefault(t => t.Source == job.Table);
         if (plan?.Route is not { } route)
             throw Unfit($"Table {job.Table} is not replicated to this destination.", "Choose another table or destination.");
-        // A chunk holds the source's rows as they are; what the transform leaves out or masks must not arrive by this way.
-        if (route.Transform is not null)
-            throw Unfit($"Table {job.Table} has a filter or SQL of its own here, and chunks of it would come without.", "Resync the table instead.");
+        var source = TransformedChunkSource.For(chunkSource, transforms, route);
         if (await source.DescribeAsync(job.Table, route.Columns, cancellationToken).ConfigureAwait(false) is not { } table)
             throw Unfit($"Table {job.Table} is no longer there at the source.", "Create it, then refresh the pipeline.");
         table = table with { Condition = job.Condition };
-        var copy = new ChunkedCopy(route, table, true, false, session.Position)
+        var copy = new ChunkedCopy(LaneTransforms.Plain(route), table, true, false, session.Position)
         {
             Purpose = job.Purpose, Job = job.Purpose == ChunkPurpose.Backfill ? job.Id : null,
         };
         await using var chunks = await session.OpenChunksAsync(copy, cancellationToken).ConfigureAwait(false)
             ?? throw Unfit(
-                $"Table {job.Table} has no primary key that both sides put in the same order, or foreign keys or triggers act at the destination: it cannot be taken in chunks.",
+                $"Table {job.Table} has no primary key, or foreign keys or triggers act at the destination: it cannot be taken in chunks.",
                 "Resync the table instead.");
-        Report(_last with { Rows = chunks.Rows, Total = await CountAsync(table, cancellationToken).ConfigureAwait(false) });
+        Report(_last with { Rows = chunks.Rows, Total = await CountAsync(source, table, cancellationToken).ConfigureAwait(false) });
         var paced = context.Pace is { } pace ? new PacedChunkSource(source, pace, context.Lane, static _ => { }) : source;
-        await new ChunkRun(paced, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time) { Digested = Digested }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
-        return chunks.RangesAreFinished;
+        await new ChunkRun(paced, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time) { Digested = Digested, Waits = Waits }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
+        return chunks is { RangesAreFinished: true, IsSwept: true };
+
+        void Waits(string? reason) => context.Status.Change(job.Table, t => t.State == TableState.Error ? t : t with { Error = reason });
 
         void Digested(DigestedRange range)
         {
@@ -68,7 +71,7 @@ sealed class ChunkJobRun(LaneContext context, IDestinationSession session, Landi
         });
     }
 
-    async Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken)
+    async Task<long> CountAsync(IChunkSource source, ChunkTable table, CancellationToken cancellationToken)
     {
         try
         {

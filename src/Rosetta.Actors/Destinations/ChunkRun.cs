@@ -11,13 +11,19 @@ namespace Rosetta.Actors.Destinations;
 /// <param name="landed">Told after each chunk.</param>
 sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table, LandingGate gate, Lane lane, int mostRows, Action<ReadChunk, ChunkLanding> landed, TimeProvider time)
 {
-    readonly LanePlace _place = new(source, gate, lane, time);
+    LanePlace? _placed;
 
     const int KeysAtOnce = 500;
+    const int KeysToLookUp = 20_000;
     const int FewestRows = 1_000;
-    const long ChunkBytes = 4 << 20;
+    const long ChunkBytes = 12 << 20;
 
     int _rows = Math.Min(FewestRows, mostRows);
+
+    /// <summary>Told what a chunk waits for that has been tried often or for long, and null when it goes on.</summary>
+    public Action<string?> Waits { get; init; } = static _ => { };
+
+    LanePlace Place => _placed ??= new LanePlace(source, gate, lane, time) { Waits = Waits };
 
     /// <summary>Told of each range that needed no rows, or only some.</summary>
     public Action<DigestedRange> Digested { get; init; } = static _ => { };
@@ -26,8 +32,22 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
     /// <param name="enough">Ends after the chunk at hand; keys that are left are still read.</param>
     public async Task RunAsync(CancellationToken cancellationToken, CancellationToken enough = default)
     {
+        try
+        {
+            await WorkAsync(cancellationToken, enough).ConfigureAwait(false);
+        }
+        finally
+        {
+            Place.Show(null);
+        }
+    }
+
+    async Task WorkAsync(CancellationToken cancellationToken, CancellationToken enough)
+    {
         if (!chunks.RangesAreFinished)
             await RunRangesAsync(await FindDigestsAsync(cancellationToken).ConfigureAwait(false), cancellationToken, enough).ConfigureAwait(false);
+        while (chunks is { RangesAreFinished: true, IsSwept: false } && !enough.IsCancellationRequested)
+            await SweepAsync(await chunks.NextKeysAsync(KeysToLookUp, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         var finished = false;
         while (!finished)
         {
@@ -35,10 +55,22 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
             if (keys.Count > 0)
                 await LandAsync(await ReadAsync(0).ConfigureAwait(false), () => ReadAsync(0), cancellationToken).ConfigureAwait(false);
             else
-                await _place.PassAsync(async token => finished = await chunks.FinishAsync(token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+                await Place.PassAsync(async token => finished = await chunks.FinishAsync(token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
 
             Task<ReadChunk> ReadAsync(int stage) => source.ReadKeysAsync(table, keys, chunks.Watch(stage), (rows, token) => chunks.StageAsync(stage, rows, token), cancellationToken);
         }
+    }
+
+    /// <summary>Rows of these keys that the source does not have go.</summary>
+    async Task SweepAsync(KeyRun run, CancellationToken cancellationToken)
+    {
+        var found = await ReadAsync().ConfigureAwait(false);
+        if (!run.IsLast && found.Swept is { Missing.Count: 0 })
+            chunks.Skip(run);
+        else
+            await LandAsync(found, ReadAsync, cancellationToken).ConfigureAwait(false);
+
+        Task<ReadChunk> ReadAsync() => source.FindMissingAsync(table, run, chunks.Watch(0), (rows, token) => chunks.StageAsync(0, rows, token), cancellationToken);
     }
 
     async Task<DigestRun?> FindDigestsAsync(CancellationToken cancellationToken)
@@ -46,7 +78,7 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
         if (!chunks.MayHaveDigests || await source.DescribeDigestAsync(table, cancellationToken).ConfigureAwait(false) is not { } form)
             return null;
         return await chunks.OpenDigestsAsync(form, cancellationToken).ConfigureAwait(false) is { } digests
-            ? new DigestRun(source, chunks, digests, table, _place, (chunk, again) => LandAsync(chunk, again, cancellationToken), mostRows, Digested, time)
+            ? new DigestRun(source, chunks, digests, table, Place, (chunk, again) => LandAsync(chunk, again, cancellationToken), mostRows, Digested, time)
             : null;
     }
 
@@ -102,18 +134,20 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
     async Task LandAsync(ReadChunk chunk, Func<Task<ReadChunk>> again, CancellationToken cancellationToken)
     {
         var pause = LanePlace.NudgeAfter;
-        while (true)
+        for (var tries = 1; ; tries++)
         {
             ChunkLanding? landing = null;
             var here = chunk;
-            await _place.PassAsync(here.High, async token => landing = await chunks.LandAsync(here, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+            await Place.PassAsync(here.High, async token => landing = await chunks.LandAsync(here, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
             if (landing is { HasLanded: true })
             {
+                Place.Show(null);
                 landed(here, landing);
                 return;
             }
 
-            pause = await _place.PauseAsync(pause, cancellationToken).ConfigureAwait(false);
+            await Place.ExplainAsync(landing, tries, cancellationToken).ConfigureAwait(false);
+            pause = await Place.PauseAsync(pause, cancellationToken).ConfigureAwait(false);
             chunk = await again().ConfigureAwait(false);
         }
     }

@@ -3,6 +3,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Transforms.Rewriting;
 
 namespace Rosetta.Actors.Destinations;
 
@@ -26,13 +27,15 @@ enum CopyBeginning
 /// <summary>
 /// Copies tables by chunks beside a lane that streams, and does jobs on those that do, one after the other. Lives as long as the destination's session.
 /// </summary>
-sealed class ChunkedCopies(LaneContext context, IDestinationSession session, LandingGate gate, Action changed, TimeProvider time) : IAsyncDisposable
+sealed class ChunkedCopies(
+    LaneContext context, IDestinationSession session, LandingGate gate, LaneTransforms transforms, Action changed, TimeProvider time) : IAsyncDisposable
 {
     readonly Lock _gate = new();
     readonly CancellationTokenSource _stop = new();
     readonly List<WantedCopy> _wanted = [];
     readonly List<ChunkJob> _jobs = [];
     readonly HashSet<TableName> _known = [];
+    readonly List<TableName> _pending = [];
     readonly Dictionary<TableName, TableRoute> _unfit = [];
     Task _running = Task.CompletedTask;
     Current? _current;
@@ -105,7 +108,7 @@ sealed class ChunkedCopies(LaneContext context, IDestinationSession session, Lan
         try
         {
             await using var source = await context.Source.OpenChunksAsync(context.DestinationId, cancellationToken).ConfigureAwait(false);
-            if (await new ChunkedCopyRun(context, session, gate, source, copy, time).BeginAsync(cancellationToken).ConfigureAwait(false))
+            if (await new ChunkedCopyRun(context, session, gate, source, transforms, copy, time).BeginAsync(cancellationToken).ConfigureAwait(false))
                 return CopyBeginning.Begun;
             lock (_gate)
                 _unfit[copy.Table.Source] = copy.Table.Route!;
@@ -118,38 +121,57 @@ sealed class ChunkedCopies(LaneContext context, IDestinationSession session, Lan
         }
     }
 
+    /// <summary>Adds tables that stream and have keys to be read again.</summary>
+    public void Read(IReadOnlySet<TableName> pending)
+    {
+        lock (_gate)
+        {
+            foreach (var table in pending.Where(t => !_pending.Contains(t)))
+                _pending.Add(table);
+            Begin();
+        }
+    }
+
     void Begin()
     {
-        if (_isRunning || _failure is not null || _wanted.Count + _jobs.Count == 0)
+        if (_isRunning || _failure is not null || _wanted.Count + _jobs.Count + _pending.Count == 0)
             return;
         _isRunning = true;
         _running = Task.Run(RunAsync, CancellationToken.None);
     }
 
-    /// <summary>What is done next: a copy, or a job; null when there is nothing.</summary>
+    /// <summary>What is done next: keys that are to be read again, a copy, or a job; null when there is nothing.</summary>
     Current? Next()
     {
         lock (_gate)
         {
+            if (_pending.Count > 0)
+            {
+                var table = _pending[0];
+                _pending.RemoveAt(0);
+                return _current = new Current(null, null, table, RouteOf(table), CancellationTokenSource.CreateLinkedTokenSource(_stop.Token));
+            }
+
             if (_wanted.Count > 0)
             {
                 var copy = _wanted[0];
                 _wanted.RemoveAt(0);
-                return _current = new Current(copy, null, copy.Table.Route, CancellationTokenSource.CreateLinkedTokenSource(_stop.Token));
+                return _current = new Current(copy, null, null, copy.Table.Route, CancellationTokenSource.CreateLinkedTokenSource(_stop.Token));
             }
 
             if (_jobs.Count > 0)
             {
                 var job = _jobs[0];
                 _jobs.RemoveAt(0);
-                var route = context.Plans[context.DestinationId]?.Tables.FirstOrDefault(t => t.Source == job.Table)?.Route;
-                return _current = new Current(null, job, route, CancellationTokenSource.CreateLinkedTokenSource(_stop.Token));
+                return _current = new Current(null, job, null, RouteOf(job.Table), CancellationTokenSource.CreateLinkedTokenSource(_stop.Token));
             }
 
             _isRunning = false;
             return null;
         }
     }
+
+    TableRoute? RouteOf(TableName table) => context.Plans[context.DestinationId]?.Tables.FirstOrDefault(t => t.Source == table)?.Route;
 
     async Task RunAsync()
     {
@@ -202,11 +224,13 @@ sealed class ChunkedCopies(LaneContext context, IDestinationSession session, Lan
     /// <summary>False: it was called off.</summary>
     async Task<bool> IsThroughAsync(IChunkSource source, Current current)
     {
-        var job = current.Job is { } asked ? new ChunkJobRun(context, session, gate, source, asked, time) : null;
+        var job = current.Job is { } asked ? new ChunkJobRun(context, session, gate, source, transforms, asked, time) : null;
         try
         {
             if (job is not null)
                 await job.RunAsync(current.Cut.Token).ConfigureAwait(false);
+            else if (current.Keys is { } table)
+                await new PendingKeysRun(context, session, gate, source, transforms, table, time).RunAsync(current.Cut.Token).ConfigureAwait(false);
             else
                 await RunAsync(source, current.Copy!, current.Cut.Token).ConfigureAwait(false);
             return true;
@@ -229,7 +253,7 @@ sealed class ChunkedCopies(LaneContext context, IDestinationSession session, Lan
         var table = copy.Table.Source;
         try
         {
-            var fits = await new ChunkedCopyRun(context, session, gate, source, copy, time).RunAsync(cancellationToken).ConfigureAwait(false);
+            var fits = await new ChunkedCopyRun(context, session, gate, source, transforms, copy, time).RunAsync(cancellationToken).ConfigureAwait(false);
             if (fits && copy.Order is { } order)
                 context.ResyncDone(table, order, null);
             lock (_gate)
@@ -272,9 +296,9 @@ sealed class ChunkedCopies(LaneContext context, IDestinationSession session, Lan
         _stop.Dispose();
     }
 
-    /// <summary>What is under way: a copy or a job.</summary>
+    /// <summary>What is under way: a copy, a job, or the pending keys of a table.</summary>
     /// <param name="Route">Of its table; null when a job's has none.</param>
-    sealed record Current(WantedCopy? Copy, ChunkJob? Job, TableRoute? Route, CancellationTokenSource Cut)
+    sealed record Current(WantedCopy? Copy, ChunkJob? Job, TableName? Keys, TableRoute? Route, CancellationTokenSource Cut)
     {
         public TaskCompletionSource Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -2,13 +2,18 @@ using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
+using Rosetta.Transforms.Rewriting;
 
 namespace Rosetta.Actors.Destinations;
 
 /// <summary>The copy of one table by chunks, from its first or next range to the moment it streams.</summary>
-sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, LandingGate gate, IChunkSource source, WantedCopy copy, TimeProvider time)
+sealed class ChunkedCopyRun(
+    LaneContext context, IDestinationSession session, LandingGate gate, IChunkSource chunkSource, LaneTransforms transforms, WantedCopy copy, TimeProvider time)
 {
     const int MostShapes = 10;
+
+    // Not disposed of: the reader is its owner's.
+    readonly IChunkSource _source = TransformedChunkSource.For(chunkSource, transforms, copy.Table.Route!);
 
     TableName Name => copy.Table.Source;
 
@@ -22,12 +27,12 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
     }
 
     async Task<ChunkTable> DescribeAsync(CancellationToken cancellationToken) =>
-        await source.DescribeAsync(Name, copy.Table.Route!.Columns, cancellationToken).ConfigureAwait(false)
+        await _source.DescribeAsync(Name, copy.Table.Route!.Columns, cancellationToken).ConfigureAwait(false)
         ?? throw new FaultException(new Fault(
             ErrorClass.Table, $"Table {Name} is no longer there at the source.", "Remove it from the pipeline's tables or create it, then refresh."));
 
     Task<ITableChunks?> OpenAsync(ChunkTable table, bool restart, CancellationToken cancellationToken) => session.OpenChunksAsync(
-        new ChunkedCopy(copy.Table.Route!, table, copy.Replace, restart, session.Position) { Transform = copy.Table.Route!.Fingerprint }, cancellationToken);
+        new ChunkedCopy(LaneTransforms.Plain(copy.Table.Route!), table, copy.Replace, restart, session.Position) { Transform = copy.Table.Route!.Fingerprint }, cancellationToken);
 
     /// <returns>False: the table cannot be copied by chunks.</returns>
     /// <exception cref="FaultException">It cannot be copied at all as it is.</exception>
@@ -43,7 +48,7 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
             try
             {
                 Show(copy.Replace ? TableState.Resyncing : TableState.Snapshotting, chunks.Rows);
-                await new ChunkRun(Paced(), chunks, table with { From = chunks.FinishedPages }, gate, context.Lane, context.ChunkRows, Landed, time) { Digested = Digested }
+                await new ChunkRun(Paced(), chunks, table with { From = chunks.FinishedPages }, gate, context.Lane, context.ChunkRows, Landed, time) { Digested = Digested, Waits = Waits }
                     .RunAsync(cancellationToken).ConfigureAwait(false);
                 await chunks.AnalyzeAsync(cancellationToken).ConfigureAwait(false);
                 context.Status.Change(Name, t => t with
@@ -51,6 +56,11 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
                     State = t.InsertOnly ? TableState.InsertOnly : TableState.Streaming, SnapshotRows = chunks.Rows, SnapshotRowsEstimated = chunks.Rows,
                 });
                 return true;
+
+                void Waits(string? reason) => context.Status.Change(Name, t => t with
+                {
+                    Error = reason, Remedy = reason is null ? copy.Table.Remedy : "It goes on by itself once that has ended; if it does not, end that transaction at the source.",
+                });
 
                 void Landed(ReadChunk chunk, ChunkLanding landing)
                 {
@@ -71,7 +81,7 @@ sealed class ChunkedCopyRun(LaneContext context, IDestinationSession session, La
         }
     }
 
-    IChunkSource Paced() => context.Pace is { } pace ? new PacedChunkSource(source, pace, context.Lane, reason => context.Waits(Name, reason)) : source;
+    IChunkSource Paced() => context.Pace is { } pace ? new PacedChunkSource(_source, pace, context.Lane, reason => context.Waits(Name, reason)) : _source;
 
     void Show(TableState state, long rows) =>
         context.Status.Change(Name, t => t with { State = state, SnapshotRows = rows, SnapshotBytes = 0, CopyBegan = (time.GetUtcNow(), rows), Error = null, Remedy = copy.Table.Remedy });

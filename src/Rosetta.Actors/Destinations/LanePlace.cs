@@ -10,15 +10,60 @@ sealed class LanePlace(IChunkSource source, LandingGate gate, Lane lane, TimePro
     /// <summary>A stream that does not move by itself is given something to read.</summary>
     public static readonly TimeSpan NudgeAfter = TimeSpan.FromMilliseconds(20);
 
+    /// <summary>Again, when that was not enough.</summary>
+    static readonly TimeSpan NudgeEvery = TimeSpan.FromSeconds(1);
+
+    /// <summary>Tries, of reading or of nudging, from which on it is shown what is waited for.</summary>
+    const int ShownFrom = 5;
+
+    string? _shown;
+
+    /// <summary>Told what something waits for that has been tried often or for long, and null when it goes on.</summary>
+    public Action<string?> Waits { get; init; } = static _ => { };
+
     static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(2);
 
     /// <summary>Runs <paramref name="work"/> between two groups, once the lane has passed <paramref name="high"/>.</summary>
     public async Task PassAsync(Lsn high, Func<CancellationToken, Task> work, CancellationToken cancellationToken)
     {
         var placing = gate.PassAsync(high, work, cancellationToken);
-        if (await Task.WhenAny(placing, Task.Delay(NudgeAfter, time, cancellationToken)).ConfigureAwait(false) != placing && lane.Passed < high)
+        var wait = NudgeAfter;
+        for (var nudges = 0; await Task.WhenAny(placing, Task.Delay(wait, time, cancellationToken)).ConfigureAwait(false) != placing; nudges++)
+        {
+            if (cancellationToken.IsCancellationRequested)
+                break;
+            wait = NudgeEvery;
+            if (lane.Passed >= high)
+                continue;
+            if (nudges >= ShownFrom)
+                Show($"What was read of the source waits for its place: the destination has applied everything up to {lane.Passed}, and has to get to {high}.");
             await source.NudgeAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         await placing.ConfigureAwait(false);
+    }
+
+    /// <summary>Shows why a chunk did not land, once it has been read often enough.</summary>
+    public async Task ExplainAsync(ChunkLanding? landing, int tries, CancellationToken cancellationToken)
+    {
+        if (tries < ShownFrom || landing is null)
+            return;
+        if (landing.WaitsFor is not { } xid)
+        {
+            Show($"A chunk has been read {tries} times: {landing.ReadAgain}.");
+            return;
+        }
+
+        var who = await source.DescribeTransactionAsync(xid, cancellationToken).ConfigureAwait(false);
+        Show($"A chunk has been read {tries} times: it waits for transaction {xid} of the source ({who ?? "just ended"}), {landing.ReadAgain}.");
+    }
+
+    public void Show(string? reason)
+    {
+        if (_shown == reason)
+            return;
+        _shown = reason;
+        Waits(reason);
     }
 
     /// <summary>The same as soon as the lane comes to its next boundary.</summary>

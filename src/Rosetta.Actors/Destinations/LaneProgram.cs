@@ -82,8 +82,10 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         {
             context.Stored(session.Position);
             Applied(result, bytes, took);
+            if (session.Pending.Count > 0)
+                ReadPending(session);
         }, _landing, transforms);
-        await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, Replan, time);
+        await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, _transforms, Replan, time);
         await using var finisher = new TableFinisher(context, session, time);
         if (context.Opening.WithIndexes)
             finisher.Start();
@@ -92,6 +94,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             _chunks = chunks;
             _jobs.ForEach(chunks.Add);
         }
+
+        ReadPending(session);
 
         while (!_stopping || Lane.Log is not null)
         {
@@ -122,6 +126,14 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
 
             return _interrupt.Token;
         }
+    }
+
+    // Of a table that is being copied its copy reads them.
+    void ReadPending(IDestinationSession session)
+    {
+        var pending = session.Pending.Where(t => session.Tables.GetValueOrDefault(t) is { Streams: true, Copying: null }).ToHashSet();
+        if (pending.Count > 0)
+            _chunks?.Read(pending);
     }
 
     /// <summary>Copies, adopts and forgets what the plan asks for. False: the plan changed meanwhile or a copy has to be tried again.</summary>
@@ -172,19 +184,22 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     }
 
     /// <summary>
-    /// Tables that are copied beside the stream. Not those with a transform, whose chunks would come as they are, nor those of a destination that has none yet: its first copy is one snapshot of all.
+    /// Tables that are copied beside the stream. Not those whose rows another transform made: what of them must not stay goes only when all of them do. Nor those of a
+    /// destination that has none yet: its first copy is one snapshot of all.
     /// A resync of the whole pipeline begins with none, but the rows are there: what differs is brought, and nobody sees an empty table.
     /// </summary>
     List<WantedCopy> WantedByChunks(IDestinationSession session, DestinationPlan plan, CopyPlan todo)
     {
         var isFirst = !session.Tables.Values.Any(t => t.Since is not null);
         var wanted = todo.Copies
-            .Where(c => (!isFirst || OrderOf(c.Table.Source) is not null) && c.Table.Route?.Transform is null && !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
+            .Where(c => (!isFirst || OrderOf(c.Table.Source) is not null) && IsMadeAlike(c.Table) && !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
             .Select(c => new WantedCopy(c.Table, c.EmptyFirst, !IsReplacing(c.Table.Source) || IsOtherwise(c.Table), OrderOf(c.Table.Source))).ToList();
         wanted.AddRange(plan.Tables
-            .Where(t => t.Route is { Transform: null } && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))
+            .Where(t => t.Route is not null && IsMadeAlike(t) && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))
             .Select(t => new WantedCopy(t, IsReplacing(t.Source), false, OrderOf(t.Source))));
         return wanted;
+
+        bool IsMadeAlike(PlannedTable table) => table.Route?.Transform is null || session.Tables.GetValueOrDefault(table.Source) is not { Since: not null } || !IsOtherwise(table);
 
         bool IsOtherwise(PlannedTable table) => session.Tables.GetValueOrDefault(table.Source)?.Transform != table.Route!.Fingerprint;
 

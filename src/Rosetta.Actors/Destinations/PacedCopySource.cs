@@ -50,6 +50,12 @@ sealed class PacedChunkSource(IChunkSource source, CopyPace pace, Lane lane, Act
         ChunkTable table, IReadOnlyList<IReadOnlyList<string>> keys, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
         source.ReadKeysAsync(table, keys, watched, into, cancellationToken);
 
+    public Task<ReadChunk> FindMissingAsync(
+        ChunkTable table, KeyRun run, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
+        source.FindMissingAsync(table, run, watched, into, cancellationToken);
+
+    public Task<string?> DescribeTransactionAsync(uint xid, CancellationToken cancellationToken) => source.DescribeTransactionAsync(xid, cancellationToken);
+
     public Task<string?> DescribeDigestAsync(ChunkTable table, CancellationToken cancellationToken) => source.DescribeDigestAsync(table, cancellationToken);
 
     public Task<ReadDigest> ReadDigestAsync(ChunkTable table, ChunkRange range, int rows, WatchMark watched, CancellationToken cancellationToken) =>

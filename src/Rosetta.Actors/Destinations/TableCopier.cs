@@ -104,7 +104,7 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
         while (queue.TryDequeue(out var next))
         {
             // A snapshot holds back vacuum at the source, and its slot WAL: past the budget what is left comes beside the stream.
-            if (!next.EmptyFirst && next.Table is { Route.Transform: null, Description.PrimaryKey.Count: > 0 } && IsPastBudget)
+            if (!next.EmptyFirst && next.Table.Description is { PrimaryKey.Count: > 0 } && IsPastBudget)
             {
                 IsUnfinished = true;
                 continue;

@@ -21,7 +21,11 @@ public sealed record ChunkRange(IReadOnlyList<string>? After, IReadOnlyList<stri
 /// <param name="Snapshot">What it was read in.</param>
 /// <param name="Watched">From where on changes were noted; taken before the snapshot.</param>
 /// <param name="High">Every transaction that the snapshot shows has its commit below: the chunk is placed once the lane has passed it.</param>
-public sealed record ReadChunk(ChunkRange Range, TransactionSnapshot Snapshot, WatchMark Watched, Positions.Lsn High, long Rows, long Bytes);
+public sealed record ReadChunk(ChunkRange Range, TransactionSnapshot Snapshot, WatchMark Watched, Positions.Lsn High, long Rows, long Bytes)
+{
+    /// <summary>Set: no range was read, but keys of the destination looked up.</summary>
+    public SweptKeys? Swept { get; init; }
+}
 
 /// <summary>A moment in what a lane has applied.</summary>
 /// <param name="Stage">Where the chunk's rows are put until it lands.</param>
@@ -38,4 +42,7 @@ public sealed record ChunkLanding(long Inserted, long Updated, long Deleted, str
 
     /// <summary>Of a comparison or a repair: the first rows that differ.</summary>
     public IReadOnlyList<DifferingKey> Keys { get; init; } = [];
+
+    /// <summary>The transaction at the source that it waits for.</summary>
+    public uint? WaitsFor { get; init; }
 }

@@ -53,6 +53,14 @@ public interface IChunkSource : IAsyncDisposable
     /// <inheritdoc cref="ReadAsync"/>
     Task<ReadDigest> ReadDigestAsync(ChunkTable table, ChunkRange range, int rows, WatchMark watched, CancellationToken cancellationToken);
 
+    /// <summary>Looks up which of a destination's keys the source does not have.</summary>
+    /// <inheritdoc cref="ReadAsync"/>
+    Task<ReadChunk> FindMissingAsync(
+        ChunkTable table, KeyRun run, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken);
+
+    /// <summary>Who a transaction is that is in progress to everybody: pid, application, what it waits for. Null when it has ended.</summary>
+    Task<string?> DescribeTransactionAsync(uint xid, CancellationToken cancellationToken);
+
     /// <summary>How many rows there are to read.</summary>
     Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken);
 

@@ -15,6 +15,9 @@ public enum ChunkPurpose
     /// <summary>Nothing is changed: only counted what would be.</summary>
     Compare,
 
+    /// <summary>No ranges, only the keys that are pending of a table that streams.</summary>
+    Keys,
+
     /// <summary>Rows of a table that streams that differ are made equal, those that only the destination has are deleted.</summary>
     Repair,
 }
@@ -54,8 +57,11 @@ public interface ITableChunks : IAsyncDisposable
     /// <summary>What an earlier copy in the order of the source's storage has brought; the chunks are those of the rest.</summary>
     PageMark? FinishedPages { get; }
 
-    /// <summary>Every range has landed; only single keys may be left (<see cref="PendingAsync"/>).</summary>
+    /// <summary>Every range has landed; only keys may be left: those that only the destination has (<see cref="IsSwept"/>), and single ones (<see cref="PendingAsync"/>).</summary>
     bool RangesAreFinished { get; }
+
+    /// <summary>The destination's keys need not be looked up at the source (any more).</summary>
+    bool IsSwept { get; }
 
     /// <summary>Rows of the chunks that have landed.</summary>
     long Rows { get; }
@@ -94,6 +100,12 @@ public interface ITableChunks : IAsyncDisposable
     /// <summary>Makes ready to compare ranges by digests. Null: the rows here cannot be compared so with the source's, or there is none.</summary>
     /// <param name="form">From <see cref="IChunkSource.DescribeDigestAsync"/>.</param>
     Task<IRangeDigests?> OpenDigestsAsync(string form, CancellationToken cancellationToken);
+
+    /// <summary>The destination's next keys to be looked up at the source, once all ranges have landed and while it <see cref="IsSwept">is not swept</see>.</summary>
+    Task<KeyRun> NextKeysAsync(int most, CancellationToken cancellationToken);
+
+    /// <summary>None of these keys, of which there are more, is missing at the source.</summary>
+    void Skip(KeyRun run);
 
     /// <summary>Keys whose row has to be read again, since a change of them left out values that the destination did not have.</summary>
     Task<IReadOnlyList<IReadOnlyList<string>>> PendingAsync(int most, CancellationToken cancellationToken);

@@ -39,26 +39,29 @@ public sealed class StreamedTransactions
     }
 
     /// <summary>Whether the snapshot shows all that were applied before <paramref name="mark"/>.</summary>
-    public bool AreShownBy(TransactionSnapshot snapshot, long mark)
+    public bool AreShownBy(TransactionSnapshot snapshot, long mark) => FindHidden(snapshot, mark) is null;
+
+    /// <summary>One of those applied before <paramref name="mark"/> that the snapshot does not show; null when it shows all.</summary>
+    public uint? FindHidden(TransactionSnapshot snapshot, long mark)
     {
         lock (_gate)
         {
             foreach (var xid in _suspects)
             {
                 if (!snapshot.Shows(xid))
-                    return false;
+                    return xid;
             }
 
             // Ids are given in order, so an older one that is no longer remembered is below xmin unless it is one of the newest lost.
             if (Count > Capacity && snapshot.Widen(_newestLost) >= snapshot.XMin)
-                return false;
+                return _newestLost;
             for (var i = Math.Max(0, Count - Capacity); i < mark; i++)
             {
                 if (!snapshot.Shows(_ring[(int)(i % Capacity)]))
-                    return false;
+                    return _ring[(int)(i % Capacity)];
             }
 
-            return true;
+            return null;
         }
     }
 

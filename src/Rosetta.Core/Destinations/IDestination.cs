@@ -83,6 +83,9 @@ public interface IDestinationSession : IAsyncDisposable
     /// <exception cref="Errors.FaultException">The target has rows, does not fit, or belongs to another table or pipeline: the fault says what to do.</exception>
     Task<CopyOutcome> CopyTableAsync(TableCopy copy, ICopySource source, CancellationToken cancellationToken);
 
+    /// <summary>Tables with rows that have to be read again at the source (<see cref="ChunkPurpose.Keys"/>), because an update that left out unchanged values did not find them.</summary>
+    IReadOnlySet<TableName> Pending => new HashSet<TableName>();
+
     /// <summary>The transactions applied lately, for the placing of chunks.</summary>
     StreamedTransactions Streamed { get; }
 

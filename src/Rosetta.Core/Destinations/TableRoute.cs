@@ -51,4 +51,7 @@ public sealed record CopyingState(IReadOnlyList<string>? UpTo, bool RangesAreFin
 {
     /// <summary>What a first copy had brought in the order of the source's storage before it was cut; the keys are those of the rest.</summary>
     public Chunks.PageMark? Pages { get; init; }
+
+    /// <summary>All ranges have landed; the destination's keys up to <see cref="UpTo"/> have been looked up at the source.</summary>
+    public bool IsSweeping { get; init; }
 }

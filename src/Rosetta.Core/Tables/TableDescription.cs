@@ -53,4 +53,7 @@ public sealed record ColumnDescription(
 {
     /// <summary>It has a default of whatever kind, also one that is not in <see cref="DefaultSql"/>.</summary>
     public bool HasDefault { get; init; } = DefaultSql is not null;
+
+    /// <summary>Its collation calls texts equal that differ in their bytes.</summary>
+    public bool IsNondeterministic { get; init; }
 }

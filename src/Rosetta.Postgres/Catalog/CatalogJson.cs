@@ -77,6 +77,7 @@ static class CatalogJson
             item.GetProperty("binary").GetBoolean())
         {
             HasDefault = item.GetProperty("has_default").GetBoolean(),
+            IsNondeterministic = item.GetProperty("nondeterministic").GetBoolean(),
         };
     }
 

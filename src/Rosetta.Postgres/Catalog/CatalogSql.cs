@@ -82,6 +82,7 @@ static class CatalogSql
                   SELECT FROM pg_depend p WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND {NotPortable}))
                 THEN pg_get_expr(d.adbin, d.adrelid) END,
               'missing', (a.attmissingval::text::text[])[1],
+              'nondeterministic', EXISTS (SELECT FROM pg_collation o WHERE o.oid = a.attcollation AND NOT o.collisdeterministic),
               'sends', t.typsend <> 0, 'binary', a.atttypid NOT IN (SELECT oid FROM lacking)) ORDER BY a.attnum)
             FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)

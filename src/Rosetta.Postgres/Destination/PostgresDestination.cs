@@ -39,7 +39,10 @@ public sealed class PostgresDestination(PgEndpoint endpoint, string? schema = nu
             var position = await TakeOver.RunAsync(connection, opening, row, _logger, cancellationToken);
             var stored = await StoredTables.LoadAsync(connection, row, cancellationToken);
             var memory = _memories.GetOrAdd(opening.Generation, static _ => new ApplyMemory());
-            return new PostgresSession(connection, named, opening, row, replicaRole, position, stored, memory, _logger);
+            return new PostgresSession(connection, named, opening, row, replicaRole, position, stored, memory, _logger)
+            {
+                Pending = await StoredTables.LoadPendingAsync(connection, row, cancellationToken),
+            };
         }
         catch
         {

@@ -129,6 +129,8 @@ sealed partial class PostgresSession
         Failpoint.Hit(FailpointNames.ApplyBeforePosition);
         await MoveAsync(position, cancellationToken);
         _open = null;
+        foreach (var source in _memory.Pended)
+            SetPending(source, true);
         _memory.Clear();
         Failpoint.Hit(FailpointNames.ApplyAfterCommit);
     }
@@ -219,6 +221,7 @@ sealed partial class PostgresSession
         if (_context.Transaction.IsOpen || _connection.TransactionStatus != PgTransactionStatus.Idle)
             await _connection.QueryAsync("ROLLBACK", cancellationToken);
         _context.Transaction.RolledBack();
+        _memory.Pended.Clear();
         _book.RolledBack();
         _open = null;
     }

@@ -13,6 +13,24 @@ sealed partial class PostgresSession
 {
     volatile Dictionary<TableName, KeyWatch> _watches = [];
 
+    volatile IReadOnlySet<TableName> _pending = new HashSet<TableName>();
+
+    /// <inheritdoc/>
+    public IReadOnlySet<TableName> Pending
+    {
+        get => _pending;
+        init => _pending = value;
+    }
+
+    void SetPending(TableName source, bool isPending)
+    {
+        lock (_states)
+        {
+            if (_pending.Contains(source) != isPending)
+                _pending = isPending ? [.. _pending, source] : _pending.Where(p => p != source).ToHashSet();
+        }
+    }
+
     /// <inheritdoc/>
     public StreamedTransactions Streamed { get; } = new();
 
@@ -34,19 +52,21 @@ sealed partial class PostgresSession
                 return null;
             }
 
+            var byBytes = await KeyOrder.ByBytesAsync(connection, copy.Table.Table, target.Table, cancellationToken);
+            var sweep = copy.DeletesExtra && !KeyOrder.IsSame(copy.Table.Table) ? new KeySweep(copy, target, byBytes) : null;
             var watch = new KeyWatch();
             SetWatch(source, watch);
             var finished = copy.Job is { } job ? await BackfillProgress.LoadAsync(connection, _row, job, cancellationToken) : null;
             if (isCopy && !resumes)
                 Store(source, new StoredTable(
-                    new DestinationTable(source, copy.Route.Target, copy.Since, null, 0) 
+                    new DestinationTable(source, copy.Route.Target, copy.Since, null, 0)
                     {
                         Copying = new CopyingState(null, false, copy.Replace), Transform = copy.Transform,
                     }, [.. copy.Table.Columns], copy.Table.Table.Oid));
             return new TableChunks(
-                connection, OpenAnotherAsync, _row, copy, target, known?.Copying is not null, watch, Streamed,
-                finished ?? (resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0)),
-                () => _book.FindSource(source), state => Copied(source, copy, state), () => SetWatch(source, null));
+                connection, OpenAnotherAsync, _row, copy, target, sweep, known?.Copying is not null, watch, Streamed,
+                finished ?? (copy.Purpose == ChunkPurpose.Keys ? (new CopyingState(null, true, false), 0L) : resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0L)),
+                () => _book.FindSource(source), state => Copied(source, copy, state), () => SetPending(source, false), () => SetWatch(source, null));
         }
         catch (PgServerException e) when (!e.IsFatal)
         {

@@ -30,7 +30,8 @@ public sealed partial class ChunkSource : IChunkSource
 
     readonly PgConnection _connection;
     readonly PublicationFacts _publications;
-    PgConnection? _nudging;
+    PgConnection? _beside;
+    (ChunkTable Table, string Shape) _seen;
 
     ChunkSource(PgConnection connection, PublicationFacts publications)
     {
@@ -68,10 +69,10 @@ public sealed partial class ChunkSource : IChunkSource
     public Task<ReadChunk> ReadAsync(
         ChunkTable table, ChunkRange range, int rows, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
         InSnapshotAsync(
-            table, watched, into, async () =>
+            table, watched, async () =>
             {
                 var found = await WithEndAsync(table, range, rows, cancellationToken);
-                return (found, ChunkSql.Range(table.Table, found));
+                return await CopyAsync(table, found, ChunkSql.Range(table.Table, found), into, cancellationToken);
             }, cancellationToken);
 
     async Task<ChunkRange> WithEndAsync(ChunkTable table, ChunkRange range, int rows, CancellationToken cancellationToken) =>
@@ -80,7 +81,31 @@ public sealed partial class ChunkSource : IChunkSource
     public Task<ReadChunk> ReadKeysAsync(
         ChunkTable table, IReadOnlyList<IReadOnlyList<string>> keys, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
         InSnapshotAsync(
-            table with { From = null }, watched, into, () => Task.FromResult((new ChunkRange(null, null) { Keys = keys }, ChunkSql.Keys(table.Table, keys))), cancellationToken);
+            table with { From = null }, watched, () => CopyAsync(table with { From = null }, new ChunkRange(null, null) { Keys = keys }, ChunkSql.Keys(table.Table, keys), into, cancellationToken), cancellationToken);
+
+    public Task<ReadChunk> FindMissingAsync(
+        ChunkTable table, KeyRun run, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken) =>
+        InSnapshotAsync(
+            table, watched, async () => new ReadRows(new ChunkRange(null, null), 0, 0)
+            {
+                Swept = new SweptKeys(run, await KeyLookup.FindMissingAsync(_connection, table with { From = null }, run, cancellationToken)),
+            }, cancellationToken);
+
+    public async Task<string?> DescribeTransactionAsync(uint xid, CancellationToken cancellationToken)
+    {
+        var id = xid.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var beside = await BesideAsync(cancellationToken);
+        var found = await beside.QueryAsync(
+            $"""
+            SELECT format('pid %s%s, %s since %s s%s', a.pid, nullif(', ' || coalesce(a.application_name, ''), ', '), coalesce(a.state, 'in a state that we may not see'),
+                          coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::int::text, '?'),
+                          CASE WHEN a.wait_event = 'SyncRep' THEN ', its commit waits for a synchronous standby (' || current_setting('synchronous_standby_names') || ')'
+                               WHEN a.wait_event IS NOT NULL THEN ', waits: ' || a.wait_event ELSE '' END)
+              FROM pg_stat_activity a WHERE a.backend_xid::text::bigint = {id}
+            UNION ALL SELECT format('prepared as %L', p.gid) FROM pg_prepared_xacts p WHERE p.transaction::text::bigint = {id}
+            """, cancellationToken);
+        return found.Rows.Count == 0 ? null : found.RequiredText(0, 0);
+    }
 
     public async Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken) =>
         (await _connection.QueryAsync($"SELECT count(*) FROM {ChunkSql.From(table.Table)} WHERE true{ChunkSql.Filter(table)}", cancellationToken)).Int64(0, 0);
@@ -88,22 +113,22 @@ public sealed partial class ChunkSource : IChunkSource
     // Transactional: its commit is flushed, so that also what came before by asynchronous commits is streamed.
     public async Task NudgeAsync(CancellationToken cancellationToken)
     {
-        if (_nudging is null or { IsBroken: true })
-            _nudging = await SnapshotSession.OpenAsync(_connection.Endpoint, cancellationToken);
-        await _nudging.QueryAsync("SELECT pg_logical_emit_message(true, 'rosetta', '')", cancellationToken);
+        var beside = await BesideAsync(cancellationToken);
+        await beside.QueryAsync("SELECT pg_logical_emit_message(true, 'rosetta', '')", cancellationToken);
     }
 
-    async Task<ReadChunk> InSnapshotAsync(
-        ChunkTable table, WatchMark watched, Func<ICopySource, CancellationToken, Task<long>> into, Func<Task<(ChunkRange Range, string Where)>> where, CancellationToken cancellationToken)
+    /// <summary>For what is done while a chunk is being read.</summary>
+    async ValueTask<PgConnection> BesideAsync(CancellationToken cancellationToken)
     {
-        var ((range, rows, bytes), snapshot, high) = await InSnapshotAsync(
-            table, async () =>
-            {
-                var (found, condition) = await where();
-                var source = new Rows(_connection, table, condition);
-                return (found, await into(source, cancellationToken), source.Bytes);
-            }, cancellationToken);
-        return new ReadChunk(range, snapshot, watched, high, rows, bytes);
+        if (_beside is null or { IsBroken: true })
+            _beside = await SnapshotSession.OpenAsync(_connection.Endpoint, cancellationToken);
+        return _beside;
+    }
+
+    async Task<ReadChunk> InSnapshotAsync(ChunkTable table, WatchMark watched, Func<Task<ReadRows>> read, CancellationToken cancellationToken)
+    {
+        var (found, snapshot, high) = await InSnapshotAsync(table, read, cancellationToken);
+        return new ReadChunk(found.Range, snapshot, watched, high, found.Rows, found.Bytes) { Swept = found.Swept };
     }
 
     /// <summary>Reads in a snapshot of its own, with the position that every commit it shows lies below.</summary>
@@ -114,10 +139,10 @@ public sealed partial class ChunkSource : IChunkSource
         {
             await _connection.QueryAsync($"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {name.ToSql()} IN ACCESS SHARE MODE", cancellationToken);
             var snapshot = TransactionSnapshot.Parse((await _connection.QueryAsync("SELECT pg_current_snapshot()", cancellationToken)).RequiredText(0, 0));
-            if (await DescribeAsync(name, table.Columns, cancellationToken) is not { } now || !HasShapeOf(now, table))
-                throw new TableRewrittenException(name);
+            await RequireShapeAsync(table, cancellationToken);
             if (table.From is { } from && await FileAsync(table.Table, cancellationToken) != from.File)
                 throw new TableRewrittenException(name);
+            await KeyLookup.MakeOperatorsVisibleAsync(_connection, table.Table, cancellationToken);
             var found = await read();
             await _connection.QueryAsync("COMMIT", cancellationToken);
             var high = Lsn.Parse((await _connection.QueryAsync("SELECT pg_current_wal_insert_lsn()", cancellationToken)).RequiredText(0, 0));
@@ -136,6 +161,38 @@ public sealed partial class ChunkSource : IChunkSource
     async Task<long> FileAsync(TableDescription table, CancellationToken cancellationToken) =>
         (await _connection.QueryAsync(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"SELECT coalesce(pg_relation_filenode({table.Oid}), 0)"), cancellationToken)).Int64(0, 0);
 
+    /// <summary>A whole description costs as much as a small chunk, so it is made once for each shape that is seen.</summary>
+    async Task RequireShapeAsync(ChunkTable table, CancellationToken cancellationToken)
+    {
+        var name = table.Table.Name;
+        var found = await _connection.QueryAsync(
+            $"""
+            SELECT c.oid, (SELECT string_agg(concat_ws(' ', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod, a.attgenerated), ',' ORDER BY a.attnum)
+                             FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+                   (SELECT i.indkey FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+              FROM pg_class c WHERE c.oid = {SqlIdentifier.Literal(name.ToSql())}::regclass
+            """, cancellationToken);
+        var shape = string.Join('|', Enumerable.Range(0, 3).Select(i => found.Text(0, i)));
+        if (_seen == (table, shape))
+            return;
+        if (await DescribeAsync(name, table.Columns, cancellationToken) is not { } now || !HasShapeOf(now, table))
+            throw new TableRewrittenException(name);
+        _seen = (table, shape);
+    }
+
+    async Task<ReadRows> CopyAsync(
+        ChunkTable table, ChunkRange range, string condition, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken)
+    {
+        var source = new Rows(_connection, table, condition);
+        var rows = await into(source, cancellationToken);
+        return new ReadRows(range, rows, source.Bytes);
+    }
+
+    sealed record ReadRows(ChunkRange Range, long Rows, long Bytes)
+    {
+        public SweptKeys? Swept { get; init; }
+    }
+
     // The insert position may stand right behind a page's header while the stream, which has all records, stands before it.
     static Lsn BeforeHeader(Lsn lsn) => lsn.Value % WalPage <= LongestPageHeader ? new Lsn(lsn.Value - (lsn.Value % WalPage)) : lsn;
 
@@ -145,8 +202,8 @@ public sealed partial class ChunkSource : IChunkSource
 
     public async ValueTask DisposeAsync()
     {
-        if (_nudging is not null)
-            await _nudging.DisposeAsync();
+        if (_beside is not null)
+            await _beside.DisposeAsync();
         await _connection.DisposeAsync();
     }
 

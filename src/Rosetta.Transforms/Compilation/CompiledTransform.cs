@@ -68,7 +68,7 @@ public sealed record CompiledTransform
         if (HasFilter && Output.Any(c => !c.IsComputed && Columns[c.Source].MayToast))
         {
             warnings.Add(
-                $"A row that an update brings into the filter without the values that are stored out of line (TOAST) cannot be inserted, and the table would stop there. To make sure: {full}");
+                $"A row that an update brings into the filter without the values that are stored out of line (TOAST) has to be read again at the source, which takes a moment longer. To spare that: {full}");
         }
 
         return warnings;

@@ -1,4 +1,5 @@
 using Rosetta.Core.Changes;
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Lanes;
@@ -66,13 +67,30 @@ public sealed class LaneTransforms(ISourceSchema source, Func<TableName, string>
         var transform = Compile(route, table with { Columns = [.. table.Columns.Where(c => c.Generated is not null || there.Contains(c.Name))] });
         var (source, format) = read([.. transform.Needed.Select(i => transform.Columns[i].Name)], transform.Pushdown);
         if (format != CopyFormat.Binary)
-        {
-            throw new FaultException(new Fault(
-                ErrorClass.Table, $"Table {table.Name} has a column whose type has no binary form, which a table with a transform cannot have.", "Leave that column out by columns or custom_sql."));
-        }
+            throw NoBinaryForm(table.Name);
 
         return (TransformedTable.Describe(table, transform), new TransformedCopySource(source, transform, Engine), CopyFormat.Binary);
     }
+
+    /// <summary>The same of a table that is read in chunks.</summary>
+    /// <param name="all">The table with all columns that there are.</param>
+    /// <exception cref="FaultException">The transform does not fit the table (any more).</exception>
+    public TransformedChunks InChunks(TableRoute route, ChunkTable all)
+    {
+        var table = all.Table;
+        var transform = Compile(route, table with { Columns = [.. table.Columns.Where(c => c.Generated is not null || all.Columns.Contains(c.Name))] });
+        var needed = transform.Needed.Select(i => transform.Columns[i].Name).ToList();
+        if (!table.Columns.Where(c => needed.Contains(c.Name)).All(c => c.HasBinaryForm))
+            throw NoBinaryForm(table.Name);
+        var made = TransformedTable.Describe(table, transform);
+        return new TransformedChunks(
+            new ChunkTable(made, [.. transform.Output.Select(c => c.Name)], CopyFormat.Binary, null),
+            all with { Columns = needed, Format = CopyFormat.Binary, Condition = transform.Pushdown },
+            transform.HasFilter, rows => new TransformedCopySource(rows, transform, Engine));
+    }
+
+    static FaultException NoBinaryForm(TableName table) => new(new Fault(
+        ErrorClass.Table, $"Table {table} has a column whose type has no binary form, which a table with a transform cannot have.", "Leave that column out by columns or custom_sql."));
 
     /// <summary>The table as the destination is to have it, where nothing is copied.</summary>
     /// <exception cref="FaultException">The transform does not fit the table.</exception>

@@ -9,6 +9,17 @@ public sealed class BackfillTallyTests
     static ChunkJobReport Report(ChunkJobState state, long rows, long? total = 100, string? error = null) => new("j", state, rows, total, 0, 0, 0, null, error);
 
     [Fact]
+    public void Should_not_have_begun_before_a_destination_is_at_it()
+    {
+        var tally = new BackfillTally([1, 2]);
+        Assert.False(tally.HasBegun);
+        tally.Take(2, new ChunkJobReport("j", ChunkJobState.Running, 0, null, 0, 0, 0, null, null));
+        Assert.False(tally.HasBegun);
+        tally.Take(2, new ChunkJobReport("j", ChunkJobState.Running, 0, 100, 0, 0, 0, null, null));
+        Assert.True(tally.HasBegun);
+    }
+
+    [Fact]
     public void Should_count_what_every_destination_has_got()
     {
         var tally = new BackfillTally([1, 2]);

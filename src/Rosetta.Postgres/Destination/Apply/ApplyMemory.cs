@@ -21,9 +21,13 @@ sealed class ApplyMemory
     /// <summary>Tables that stop in the next transaction that commits.</summary>
     public Dictionary<TableName, (TableName Target, TableStop Stop)> Stopping { get; } = [];
 
+    /// <summary>Tables of which keys became pending in the transaction that commits next.</summary>
+    public HashSet<TableName> Pended { get; } = [];
+
     /// <summary>The group is through.</summary>
     public void Clear()
     {
+        Pended.Clear();
         Careful.Clear();
         Stopping.Clear();
     }

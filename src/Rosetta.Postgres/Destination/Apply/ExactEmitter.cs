@@ -99,7 +99,7 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
 
         var shape = isFull ? RowShapes.Full : plan.Shapes.NumberOf(present);
         var columns = plan.Columns.Count(c => plan.Shapes.Has(shape, c.RelationIndex));
-        var step = new Step(0, plan, isFull ? StepKind.InsertMissing : plan.IsCopying ? StepKind.Plain : StepKind.UpdatePartial, 1, cursor.At, row);
+        var step = new Step(0, plan, isFull ? StepKind.InsertMissing : FoldEmitter.KindOfPartial(plan), 1, cursor.At, row);
         if (plan.Key.Length == 0)
         {
             RequireWholeOld(plan, change, cursor);

@@ -28,6 +28,12 @@ sealed class FlightLine(PgConnection connection) : IDisposable
     /// <summary>Tables of which staged whole rows were not found.</summary>
     public List<TablePlan> MissedStages { get; } = [];
 
+    /// <summary>Rows that an update without all of their values did not find.</summary>
+    public List<(TablePlan Plan, RowRef Row)> MissedPartials { get; } = [];
+
+    /// <summary>The same of staged rows, by shape.</summary>
+    public List<(TablePlan Plan, int Shape)> MissedPartialStages { get; } = [];
+
     /// <summary>Sends what was filled, once the flight before has been answered.</summary>
     /// <exception cref="ApplyFailure">An operation about a table failed in a way that is that table's own.</exception>
     /// <exception cref="PgException">Anything else.</exception>
@@ -61,6 +67,8 @@ sealed class FlightLine(PgConnection connection) : IDisposable
         _other.Clear();
         MissedRows.Clear();
         MissedStages.Clear();
+        MissedPartials.Clear();
+        MissedPartialStages.Clear();
     }
 
     async ValueTask SettleAsync()
@@ -99,7 +107,15 @@ sealed class FlightLine(PgConnection connection) : IDisposable
                     Diverged(plan, step.Expected - count);
                     MissedStages.Add(plan);
                     break;
-                case StepKind.UpdatePartial when count < step.Expected:
+                case StepKind.UpdatePartial when count == 0 && plan.CanReadAgain:
+                    Diverged(plan, 1);
+                    MissedPartials.Add((plan, step.Row));
+                    break;
+                case StepKind.UpdateStagedPartial when count < step.Expected && plan.CanReadAgain:
+                    Diverged(plan, step.Expected - count);
+                    MissedPartialStages.Add((plan, step.Shape));
+                    break;
+                case StepKind.UpdatePartial or StepKind.UpdateStagedPartial when count < step.Expected:
                     throw new ApplyFailure(
                         plan, "An update that leaves out unchanged values (TOAST) found no row at the destination, so the row cannot be made.")
                     {

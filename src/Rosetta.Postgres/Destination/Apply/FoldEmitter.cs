@@ -181,12 +181,13 @@ sealed class FoldEmitter(ApplyContext context)
                 await line.SendAsync(cancellationToken);
         }
 
-        var kind = shape == RowShapes.Full ? StepKind.UpdateStaged : KindOfPartial(plan);
-        line.Filling.Execute(plan.Statements.UpdateStaged(shape), 0, new Step(0, plan, kind, count)).Complete();
+        var kind = shape == RowShapes.Full ? StepKind.UpdateStaged : KindOfPartial(plan) == StepKind.Plain ? StepKind.Plain : StepKind.UpdateStagedPartial;
+        line.Filling.Execute(plan.Statements.UpdateStaged(shape), 0, new Step(0, plan, kind, count, Shape: shape)).Complete();
     }
 
-    // In a table that is being copied the row may not be there yet: the chunk that brings it knows of this change.
-    static StepKind KindOfPartial(TablePlan plan) => plan.IsCopying ? StepKind.Plain : StepKind.UpdatePartial;
+    // In a table that is being copied the row may not be there yet: the chunk that brings it knows of this change. Unless the change may have brought the row
+    // into a filter: no chunk has it then.
+    public static StepKind KindOfPartial(TablePlan plan) => plan is { IsCopying: true, MayMiss: false } ? StepKind.Plain : StepKind.UpdatePartial;
 
     /// <summary>Keys whose rows are to be read again.</summary>
     void EmitPending(TablePlan plan)

@@ -266,10 +266,20 @@ sealed class GroupApplier : IDisposable
         _runStart = _cursor.Place;
     }
 
-    /// <summary>Whole rows that an update did not find are inserted: the destination had lost them.</summary>
+    /// <summary>Whole rows that an update did not find are inserted: the destination had lost them. Others are to be read again.</summary>
     async ValueTask InsertMissedAsync(CancellationToken cancellationToken)
     {
         var line = _context.Line;
+        foreach (var (plan, row) in line.MissedPartials)
+            Pend(plan, row);
+        foreach (var (plan, shape) in line.MissedPartialStages)
+        {
+            _memory.Pended.Add(plan.Source);
+            line.Filling.Execute(plan.Statements.PendMissing(_context.PositionRow, shape), 0, new Step(0, plan, StepKind.Plain)).Complete();
+        }
+
+        line.MissedPartials.Clear();
+        line.MissedPartialStages.Clear();
         foreach (var (plan, row) in line.MissedRows)
         {
             var bind = line.Filling.Execute(plan.Statements.Insert(), plan.Columns.Count, new Step(0, plan, StepKind.Plain));
@@ -282,6 +292,19 @@ sealed class GroupApplier : IDisposable
         line.MissedRows.Clear();
         line.MissedStages.Clear();
         await line.DrainAsync(cancellationToken);
+    }
+
+    void Pend(TablePlan plan, RowRef row)
+    {
+        _memory.Pended.Add(plan.Source);
+        if (_key.Length < row.Length + (8 * plan.Key.Length))
+            _key = new byte[2 * (row.Length + (8 * plan.Key.Length))];
+        var length = Tuples.WriteKey(_context.Rows.BytesOf(row), row.Offset, -1, plan.Key, _key);
+        if (length < 0)
+            throw new ApplyFailure(plan, "An update that leaves out unchanged values (TOAST) found no row at the destination, and does not bring its key.");
+        var bind = _context.Line.Filling.Execute(plan.Statements.Pend(_context.PositionRow), plan.Key.Length, new Step(0, plan, StepKind.Plain));
+        Statements.BindRows.WriteKey(bind, _key.AsSpan(0, length));
+        bind.Complete();
     }
 
     /// <summary>Takes the truncations of one statement together; the cursor stands on the first that concerns us.</summary>

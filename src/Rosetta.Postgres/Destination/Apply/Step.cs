@@ -16,8 +16,11 @@ enum StepKind : byte
     /// <summary>Updates one row with all its columns; when there is none, it is inserted afterwards.</summary>
     UpdateFull,
 
-    /// <summary>Updates rows of which some columns are not known; none may be missing.</summary>
+    /// <summary>Updates a row of which some columns are not known; when there is none, it is read again at the source.</summary>
     UpdatePartial,
+
+    /// <summary>Updates from the stage of such rows; missing ones are read again at the source.</summary>
+    UpdateStagedPartial,
 
     /// <summary>Updates from the stage of whole rows; missing ones are inserted afterwards.</summary>
     UpdateStaged,
@@ -31,4 +34,5 @@ enum StepKind : byte
 /// <param name="Plan">The table it is about; its failure is that table's. Null for what is about the whole transaction.</param>
 /// <param name="At">The change it carries, when it carries one alone in source order.</param>
 /// <param name="Row">That change's row, or the row of an update that may have to be inserted.</param>
-readonly record struct Step(int Operation, TablePlan? Plan, StepKind Kind, long Expected = 1, Position? At = null, RowRef Row = default);
+/// <param name="Shape">Of the staged rows.</param>
+readonly record struct Step(int Operation, TablePlan? Plan, StepKind Kind, long Expected = 1, Position? At = null, RowRef Row = default, int Shape = 0);

@@ -7,7 +7,8 @@ using Rosetta.Postgres.Wire;
 namespace Rosetta.Postgres.Destination.Copies;
 
 /// <summary>What differs between a staged chunk and its table: counted, and the first of it named. Reads only.</summary>
-sealed class ChunkDifferences(ChunkedCopy copy, ChunkStatements sql)
+/// <param name="namesExtra">A range tells which rows only the destination has.</param>
+sealed class ChunkDifferences(ChunkedCopy copy, ChunkStatements sql, bool namesExtra)
 {
     int _left = DifferingKey.MostNamed;
 
@@ -31,9 +32,18 @@ sealed class ChunkDifferences(ChunkedCopy copy, ChunkStatements sql)
             counts.GetValueOrDefault(DifferingKey.Missing), counts.GetValueOrDefault(DifferingKey.Different), counts.GetValueOrDefault(DifferingKey.Extra), null) { Keys = keys };
     }
 
+    /// <summary>Names rows that only the destination has.</summary>
+    /// <param name="gone">Their keys, as <see cref="KeyJson"/>.</param>
+    public List<DifferingKey> NameExtra(PgResult gone)
+    {
+        var keys = Enumerable.Range(0, Math.Min(_left, gone.Rows.Count)).Select(i => new DifferingKey(DifferingKey.Extra, JsonSerializer.Deserialize<JsonElement>(gone.RequiredText(i, 0)), [])).ToList();
+        _left -= keys.Count;
+        return keys;
+    }
+
     string FindSql(ChunkRange range, KeyWindow? window, int most)
     {
-        var extra = copy.DeletesExtra && range.Keys is null
+        var extra = namesExtra && copy.DeletesExtra && range.Keys is null
             ? $"UNION ALL SELECT '{DifferingKey.Extra}', {KeyOf(ChunkStatements.Own)}, '[]'::json FROM {sql.ExtraRows(range, window)}"
             : "";
         return $"""
@@ -46,7 +56,9 @@ sealed class ChunkDifferences(ChunkedCopy copy, ChunkStatements sql)
             """;
     }
 
-    string KeyOf(Func<string, string> value) =>
+    string KeyOf(Func<string, string> value) => KeyJson(copy, value);
+
+    public static string KeyJson(ChunkedCopy copy, Func<string, string> value) =>
         $"json_build_object({string.Join(", ", copy.Table.Key.Select(k => $"{SqlIdentifier.Literal(k)}, {value(k)}"))})";
 
     string Columns =>

@@ -43,10 +43,10 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     public string DifferingRows => $"pg_temp.rosetta_chunk s JOIN {_table} t ON {SameKey} WHERE {IsOther}";
 
     public string UpdateDiffering =>
-        _columns.Count == _key.Count
+        Written.Count == 0
             ? "SELECT WHERE false"
             : $"""
-               UPDATE {_table} t SET {string.Join(", ", _columns.Except(_key).Select(c => $"{SqlIdentifier.Quote(c)} = {Staged(c)}"))} FROM pg_temp.rosetta_chunk s
+               UPDATE {_table} t SET {string.Join(", ", Written.Select(c => $"{SqlIdentifier.Quote(c)} = {Staged(c)}"))} FROM pg_temp.rosetta_chunk s
                 WHERE {SameKey} AND {IsOther}
                """;
 
@@ -61,6 +61,9 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
         var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Text} = p.key)";
         return $"DELETE FROM rosetta.pending_keys p WHERE {row.KeySql} AND {StoredTables.Named(copy.Route.Source)} AND p.key IN ({list}){untouched}";
     }
+
+    // A key of another form is the same key.
+    List<string> Written => [.. _columns.Where(c => !_key.Contains(c) || KeyOrder.MayLookDifferent(copy.Table.Table, c))];
 
     string Columns => string.Join(", ", _columns.Select(SqlIdentifier.Quote));
 

@@ -24,7 +24,7 @@ sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims c
         await claims.TakeAsync(connection, copy.Route, cancellationToken);
         var target = await CopyTarget.MakeAsync(
             connection, whole, copy.Table.Columns, mayHaveRows: copy.Replace || isOurs || copy.Purpose != ChunkPurpose.Copy, cancellationToken);
-        if (!Takes(table, target) || (copy.DeletesExtra && !SortsAlike(table)))
+        if (!Takes(table, target))
         {
             await connection.QueryAsync("ROLLBACK", cancellationToken);
             return null;
@@ -54,8 +54,4 @@ sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims c
     bool Takes(TableDescription table, CopyTarget target) =>
         target.Table.PrimaryKey.SequenceEqual(table.PrimaryKey) && !target.Table.HasDeferrable
         && (replicaRole || target.Table is { HasUserTriggers: false, HasForeignKeys: false, ReferencedBy.Count: 0 });
-
-    // Rows that only the destination has are found by range, so both sides must put keys in the same order: types without a collation do.
-    static bool SortsAlike(TableDescription table) =>
-        table.PrimaryKey.All(k => table.Columns.First(c => c.Name == k).TypeOid is 16 or 17 or 20 or 21 or 23 or 26 or 700 or 701 or 1082 or 1083 or 1114 or 1184 or 1700 or 2950);
 }

@@ -119,7 +119,9 @@ sealed record CopyTarget(TargetTable Table, IReadOnlyDictionary<string, string> 
             return;
         if (!copy.EmptyFirst)
             throw Refused(copy, $"Table {table.Name} exists at the destination and has rows; it is neither emptied nor added to unasked.", ResyncHint(table));
-        if (table.ReferencedBy.Count > 0)
+        // Readers see the rows that are there until the copy is committed, and wait for nothing. With triggers, rows deleted one by one might set off what the
+        // source's rows never did.
+        if (!table.HasUserTriggers || table.ReferencedBy.Count > 0)
         {
             await connection.QueryAsync($"DELETE FROM {table.OnlySql}", cancellationToken);
             return;

@@ -14,13 +14,14 @@ namespace Rosetta.Postgres.Destination.Copies;
 /// </summary>
 /// <param name="connection">For what is said about the copy as a whole, and the first of the stages.</param>
 /// <param name="open">Opens another connection, for the other stages.</param>
+/// <param name="sweep">Finds the rows that only the destination has; null where ranges do, or nothing is deleted.</param>
 /// <param name="isOurs">Rows that are there may be of an earlier shape.</param>
 sealed class TableChunks(
-    PgConnection connection, Func<CancellationToken, Task<PgConnection>> open, PositionRow row, ChunkedCopy copy, CopyTarget target, bool isOurs, KeyWatch watch,
-    StreamedTransactions streamed, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action close) : ITableChunks
+    PgConnection connection, Func<CancellationToken, Task<PgConnection>> open, PositionRow row, ChunkedCopy copy, CopyTarget target, KeySweep? sweep, bool isOurs, KeyWatch watch,
+    StreamedTransactions streamed, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action nothingPending, Action close) : ITableChunks
 {
     readonly ChunkStatements _sql = new(copy, target);
-    readonly ChunkDifferences? _differences = copy.Purpose is ChunkPurpose.Compare or ChunkPurpose.Repair ? new ChunkDifferences(copy, new ChunkStatements(copy, target)) : null;
+    readonly ChunkDifferences? _differences = copy.Purpose is ChunkPurpose.Compare or ChunkPurpose.Repair ? new ChunkDifferences(copy, new ChunkStatements(copy, target), namesExtra: sweep is null) : null;
     readonly ChunkStage?[] _stages = new ChunkStage?[ITableChunks.Stages];
     readonly long[] _watchedFrom = [.. Enumerable.Repeat(long.MaxValue, ITableChunks.Stages)];
     readonly Task[] _landed = [.. Enumerable.Repeat(Task.CompletedTask, ITableChunks.Stages)];
@@ -33,7 +34,9 @@ sealed class TableChunks(
 
     public PageMark? FinishedPages => _state.Pages;
 
-    public bool RangesAreFinished => _state.RangesAreFinished;
+    public bool RangesAreFinished => _state.RangesAreFinished || _state.IsSweeping;
+
+    public bool IsSwept => !_state.IsSweeping;
 
     public long Rows { get; private set; } = progress.Rows;
 
@@ -50,10 +53,7 @@ sealed class TableChunks(
         return await (await StageOfAsync(stage, cancellationToken)).FillAsync(source, cancellationToken);
     }
 
-    async ValueTask<ChunkStage> StageOfAsync(int stage, CancellationToken cancellationToken) =>
-        _stages[stage] ??= new ChunkStage(stage == 0 ? connection : await open(cancellationToken), _sql, target);
-
-    public bool MayHaveDigests => copy.DeletesExtra && target.Casts.Count == 0;
+    public bool MayHaveDigests => copy.DeletesExtra && sweep is null && target.Casts.Count == 0;
 
     public async Task<IRangeDigests?> OpenDigestsAsync(string form, CancellationToken cancellationToken)
     {
@@ -67,6 +67,9 @@ sealed class TableChunks(
             await StageOfAsync(stage, cancellationToken);
         return new RangeDigests([.. _stages.OfType<ChunkStage>()], row, copy, target, sql, watch, streamed, PlanOfKeys, LandedSql, Landed);
     }
+
+    async ValueTask<ChunkStage> StageOfAsync(int stage, CancellationToken cancellationToken) =>
+        _stages[stage] ??= new ChunkStage(stage == 0 ? connection : await open(cancellationToken), _sql, target);
 
     public async Task LoadAsync(ICopySource source, Func<LoadedRange> range, IProgress<CopyProgress>? copied, CancellationToken cancellationToken)
     {
@@ -124,25 +127,40 @@ sealed class TableChunks(
     void Landed(ChunkRange range, long loaded)
     {
         Rows += loaded;
-        _state = range.IsLast ? _state with { RangesAreFinished = true } : _state with { UpTo = range.UpTo };
+        _state = !range.IsLast ? _state with { UpTo = range.UpTo }
+            : sweep is null ? _state with { RangesAreFinished = true }
+            : _state with { UpTo = null, IsSweeping = true };
+        stored((_state, Rows));
+    }
+
+    public async Task<KeyRun> NextKeysAsync(int most, CancellationToken cancellationToken) =>
+        await (sweep ?? throw new InvalidOperationException("Nothing is to be swept.")).NextAsync(connection, _state.UpTo, most, cancellationToken);
+
+    public void Skip(KeyRun run) => Swept(run);
+
+    void Swept(KeyRun run)
+    {
+        _state = run.IsLast ? _state with { IsSweeping = false, RangesAreFinished = true } : _state with { UpTo = run.Keys[^1] };
         stored((_state, Rows));
     }
 
     public async Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken)
     {
-        if (!streamed.AreShownBy(chunk.Snapshot, chunk.Watched.Transactions))
-            return Again("a transaction that is not visible yet was applied before");
+        if (streamed.FindHidden(chunk.Snapshot, chunk.Watched.Transactions) is { } hidden)
+            return Again("its commit was applied here and is not visible at the source yet") with { WaitsFor = hidden };
         var keys = new List<byte[]>();
         if (!watch.TryRead(chunk.Snapshot, chunk.Watched.Keys, (key, isPartial) => keys.Add(KeyWindow.RowOf(key, isPartial))))
             return Again("the table was truncated or changed meanwhile");
 
         Failpoint.Hit(FailpointNames.ChunkStaged);
-        var stage = _stages[chunk.Watched.Stage]!;
+        var stage = await StageOfAsync(chunk.Watched.Stage, cancellationToken);
         var connection = stage.Connection;
         await connection.QueryAsync("BEGIN", cancellationToken);
         try
         {
             var window = keys.Count > 0 ? await stage.FillWindowAsync(PlanOfKeys(), keys, cancellationToken) : null;
+            if (chunk.Swept is { } swept)
+                return await LandSweptAsync(stage, swept, window, cancellationToken);
             if (window is not null)
                 await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", cancellationToken);
             var found = _differences is null ? null : await _differences.FindAsync(connection, chunk.Range, window, cancellationToken);
@@ -165,9 +183,29 @@ sealed class TableChunks(
         }
     }
 
+    async ValueTask<ChunkLanding> LandSweptAsync(ChunkStage stage, SweptKeys swept, KeyWindow? window, CancellationToken cancellationToken)
+    {
+        var keys = new List<DifferingKey>();
+        var deleted = 0L;
+        if (sweep!.DeleteSql(swept, window, named: _differences is not null) is { } delete)
+        {
+            var gone = await stage.Connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {delete}", cancellationToken);
+            deleted = gone.RowCount;
+            if (_differences is not null)
+                keys = _differences.NameExtra(gone);
+        }
+
+        if (copy.Purpose == ChunkPurpose.Copy)
+            await stage.Connection.QueryAsync(StoredTables.SweptSql(row, copy.Route.Source, swept.Run.IsLast ? null : swept.Run.Keys[^1]), cancellationToken);
+        await CommitAsync(stage, cancellationToken);
+        _watchedFrom[stage == _stages[0] ? 0 : 1] = long.MaxValue;
+        Swept(swept.Run);
+        return new ChunkLanding(0, 0, deleted, null) { Keys = keys };
+    }
+
     async Task<ChunkLanding> WriteAsync(PgConnection connection, ChunkRange range, KeyWindow? window, CancellationToken cancellationToken)
     {
-        var deleted = copy.DeletesExtra && range.Keys is null
+        var deleted = copy.DeletesExtra && sweep is null && range.Keys is null
             ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(range, window)}", cancellationToken)).RowCount
             : 0;
         await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
@@ -179,7 +217,7 @@ sealed class TableChunks(
 
     string? LandedSql(ChunkRange range, long rows) => copy switch
     {
-        { Purpose: ChunkPurpose.Copy } => StoredTables.LandedSql(row, copy.Route.Source, range.UpTo, rows),
+        { Purpose: ChunkPurpose.Copy } => StoredTables.LandedSql(row, copy.Route.Source, range.UpTo, rows, sweep is not null),
         { Job: { } job } => BackfillProgress.LandedSql(row, job, range.UpTo, rows),
         _ => null,
     };
@@ -206,7 +244,15 @@ sealed class TableChunks(
     public async Task<bool> FinishAsync(CancellationToken cancellationToken)
     {
         if (copy.Purpose != ChunkPurpose.Copy)
+        {
+            // Between two groups: what becomes pending later is told anew.
+            if (copy.Purpose == ChunkPurpose.Keys && (await PendingAsync(1, cancellationToken)).Count > 0)
+                return false;
+            if (copy.Purpose == ChunkPurpose.Keys)
+                nothingPending();
             return true;
+        }
+
         await connection.QueryAsync("BEGIN", cancellationToken);
         var finished = await connection.QueryAsync(StoredTables.FinishedSql(row, copy.Route.Source), cancellationToken);
         if (finished.RowCount == 0)
@@ -217,6 +263,7 @@ sealed class TableChunks(
 
         await row.CommitAsync(connection, cancellationToken);
         stored((null, Rows));
+        nothingPending();
         return true;
     }
 

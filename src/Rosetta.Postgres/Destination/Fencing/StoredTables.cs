@@ -36,8 +36,9 @@ static class StoredTables
             Lsn? since = result.Text(i, 4) is { } lsn ? Lsn.Parse(lsn) : null;
             var columns = result.Text(i, 6) is { } json ? JsonSerializer.Deserialize<string[]>(json) : null;
             var copying = result.Text(i, 14) is { } stage
-                ? new CopyingState(result.Text(i, 15) is { } upTo ? JsonSerializer.Deserialize<string[]>(upTo) : null, stage == KeysStage, stage == ReplaceStage)
+                ? new CopyingState(result.Text(i, 15) is { } upTo ? JsonSerializer.Deserialize<string[]>(upTo) : null, stage == KeysStage, stage is ReplaceStage or SweepStage)
                 {
+                    IsSweeping = stage == SweepStage,
                     Pages = result.Text(i, 17) is null ? null : new PageMark(result.Int64(i, 17), (uint)result.Int64(i, 18)),
                 }
                 : null;
@@ -73,8 +74,13 @@ static class StoredTables
         + $"; {NothingPendingSql(row, source)}";
 
     /// <summary>A range up to <paramref name="upTo"/> has landed; null: the last one.</summary>
-    public static string LandedSql(PositionRow row, TableName source, IReadOnlyList<string>? upTo, long rows) =>
-        $"UPDATE rosetta.tables SET {(upTo is null ? $"copying = '{KeysStage}'" : $"copied_to = {ArraySql(upTo)}")}, copied_rows = copied_rows + {rows.ToString(CultureInfo.InvariantCulture)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
+    /// <param name="sweeps">After the last range the destination's keys are looked up at the source.</param>
+    public static string LandedSql(PositionRow row, TableName source, IReadOnlyList<string>? upTo, long rows, bool sweeps = false) =>
+        $"UPDATE rosetta.tables SET {(upTo is not null ? $"copied_to = {ArraySql(upTo)}" : sweeps ? $"copying = '{SweepStage}', copied_to = NULL" : $"copying = '{KeysStage}'")}, copied_rows = copied_rows + {rows.ToString(CultureInfo.InvariantCulture)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
+
+    /// <summary>The destination's keys up to <paramref name="upTo"/> have been looked up; null: all.</summary>
+    public static string SweptSql(PositionRow row, TableName source, IReadOnlyList<string>? upTo) =>
+        $"UPDATE rosetta.tables SET {(upTo is null ? $"copying = '{KeysStage}'" : $"copied_to = {ArraySql(upTo)}")}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
 
     /// <summary>What the source's table has beside rows and key was made; what is missing of it, if anything.</summary>
     public static string ExtrasMadeSql(PositionRow row, TableName source, string? missing, string? remedy) =>
@@ -91,6 +97,13 @@ static class StoredTables
     public static string FinishedSql(PositionRow row, TableName source) =>
         $"UPDATE rosetta.tables SET copying = NULL, copied_to = NULL, copied_pages = NULL, copied_file = NULL, lacks_extras = true, updated_at = now() WHERE {row.KeySql} AND {Named(source)} AND NOT EXISTS (SELECT FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)})";
 
+    /// <summary>The tables that have pending keys.</summary>
+    public static async ValueTask<HashSet<TableName>> LoadPendingAsync(PgConnection connection, PositionRow row, CancellationToken cancellationToken)
+    {
+        var found = await connection.QueryAsync($"SELECT DISTINCT source_schema, source_table FROM rosetta.pending_keys WHERE {row.KeySql}", cancellationToken);
+        return [.. Enumerable.Range(0, found.Rows.Count).Select(i => new TableName(found.RequiredText(i, 0), found.RequiredText(i, 1)))];
+    }
+
     public static string PendingSql(PositionRow row, TableName source, int most) =>
         $"SELECT array_to_json(key) FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)} LIMIT {most.ToString(CultureInfo.InvariantCulture)}";
 
@@ -103,6 +116,7 @@ static class StoredTables
     const string NoStop = "stop_commit = NULL, stop_ordinal = NULL, stop_key = NULL, stop_sqlstate = NULL, stop_reason = NULL, stop_remedy = NULL";
     const string RangesStage = "ranges";
     const string ReplaceStage = "replace";
+    const string SweepStage = "sweep";
     const string KeysStage = "keys";
 
     static string Upsert(PositionRow row, TableName source, TableName target, string columns, string values, string set) =>

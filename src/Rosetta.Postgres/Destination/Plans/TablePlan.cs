@@ -91,6 +91,9 @@ sealed class TablePlan : IDisposable
         set => Fold.IsCopying = value;
     }
 
+    /// <summary>A row that is missing can be read at the source by its key, as a chunk of its own.</summary>
+    public bool CanReadAgain => KeyIsPrimary && !Target.HasDeferrable && !OrdersAcrossTables;
+
     /// <summary>Told the keys that change, while chunks are read.</summary>
     public Core.Chunks.KeyWatch? Watch { get; set; }
 

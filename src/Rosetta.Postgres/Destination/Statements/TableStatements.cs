@@ -2,6 +2,7 @@ using System.Globalization;
 using Rosetta.Postgres.Destination.Fencing;
 using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Plans;
+using Rosetta.Postgres.Destination.Targets;
 
 namespace Rosetta.Postgres.Destination.Statements;
 
@@ -34,6 +35,7 @@ sealed class TableStatements(TablePlan plan)
         UpdateStaged,
         DeleteStaged,
         Pend,
+        PendMissing,
         InsertMissing,
         InsertStaged,
     }
@@ -78,12 +80,15 @@ sealed class TableStatements(TablePlan plan)
             return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", set.Select((c, i) => $"{c.Sql} = {c.Parameter(i + 1)}"))} WHERE {KeyEquals(set.Count + 1)}";
         });
 
-    /// <summary>The columns an update by key sets: key columns only when they change, or when there are no others.</summary>
+    /// <summary>
+    /// The columns an update by key sets: key columns only when they change, or when there are no others; while the table is being copied always, as the row that is
+    /// there may have an equal key of another form (1.0 for 1.00).
+    /// </summary>
     public IReadOnlyList<BoundColumn> SetColumns(int shape, bool keyChanges)
     {
         var present = Present(shape);
         var others = present.Where(c => !c.IsKey).ToList();
-        return keyChanges || others.Count == 0 ? present : others;
+        return keyChanges || others.Count == 0 || plan.IsCopying ? present : others;
     }
 
     /// <summary>
@@ -128,6 +133,10 @@ sealed class TableStatements(TablePlan plan)
     /// <summary>Makes a key pending: parameters are its columns.</summary>
     public PreparedSql Pend(PositionRow row) => Prepare(Form.Pend, 0, () => StoredTables.PendSql(row, plan.Source, $"SELECT {KeyParameters()} AS key"));
 
+    /// <summary>Makes the keys of staged rows pending that the table does not have.</summary>
+    public PreparedSql PendMissing(PositionRow row, int shape) => Prepare(Form.PendMissing, shape, () => StoredTables.PendSql(
+        row, plan.Source, $"SELECT DISTINCT {KeyTexts(Staged)} AS key FROM pg_temp.{RowStage(shape).Name} AS s WHERE NOT EXISTS (SELECT FROM {plan.Target.OnlySql} AS t WHERE {KeyEqualsStaged()})"));
+
     // In the order of the source's primary key, which is the destination's.
     string KeyTexts(Func<BoundColumn, string> value) =>
         $"ARRAY[{string.Join(", ", plan.Target.PrimaryKey.Select(k => $"{value(plan.Columns.First(c => c.Target.Name == k))}::text"))}]";
@@ -159,7 +168,9 @@ sealed class TableStatements(TablePlan plan)
         return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", assignments)} WHERE {KeyEquals(plan.Columns.Count + 1)}";
     }
 
-    string KeyEquals(int first) => string.Join(" AND ", plan.Columns.Where(c => c.IsKey).Select((c, i) => $"t.{c.Sql} = {c.Parameter(first + i)}"));
+    // Composite types are compared as records, and a record alone cannot be read.
+    string KeyEquals(int first) => string.Join(" AND ", plan.Columns.Where(c => c.IsKey)
+        .Select((c, i) => $"t.{c.Sql} = {(c.Target.TypeOid >= TypeFit.FirstUserOid ? c.TypedParameter(first + i) : c.Parameter(first + i))}"));
 
     string KeyEqualsStaged() => string.Join(" AND ", plan.Columns.Where(c => c.IsKey).Select(c => $"t.{c.Sql} = {Staged(c)}"));
 

@@ -1,0 +1,54 @@
+using System.Globalization;
+using Rosetta.Core.Chunks;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Snapshot;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination.Copies;
+
+/// <summary>
+/// Rows that only the destination has, of a key that both sides may order differently: after the source's ranges have landed, the destination's keys are read in
+/// its own order, run by run, looked up at the source, and those that it lacks deleted.
+/// </summary>
+/// <param name="byBytes">See <see cref="KeyRun.ByBytes"/>.</param>
+sealed class KeySweep(ChunkedCopy copy, CopyTarget target, IReadOnlyList<bool> byBytes)
+{
+    readonly string _table = target.Table.OnlySql;
+    readonly IReadOnlyList<string> _key = copy.Table.Key;
+
+    public async ValueTask<KeyRun> NextAsync(PgConnection connection, IReadOnlyList<string>? after, int most, CancellationToken cancellationToken)
+    {
+        var columns = string.Join(", ", _key.Select(k => $"t.{SqlIdentifier.Quote(k)}"));
+        var texts = string.Join(", ", _key.Select((k, i) => string.Create(CultureInfo.InvariantCulture, $"t.{SqlIdentifier.Quote(k)}::text AS rosetta_key_{i}")));
+        var from = after is null ? "" : $" WHERE ({columns}) > ({string.Join(", ", _key.Select((k, i) => $"{SqlIdentifier.Literal(after[i])}::{TypeOf(k)}"))})";
+        var found = await connection.QueryAsync(
+            $"SELECT {texts} FROM {_table} t{from} ORDER BY {columns} LIMIT {most.ToString(CultureInfo.InvariantCulture)}", cancellationToken);
+        var keys = new List<IReadOnlyList<string>>(found.Rows.Count);
+        for (var i = 0; i < found.Rows.Count; i++)
+            keys.Add([.. Enumerable.Range(0, _key.Count).Select(k => found.RequiredText(i, k))]);
+        return new KeyRun(keys, keys.Count < most, byBytes);
+    }
+
+    /// <summary>Deletes what was found missing; null when there is nothing.</summary>
+    /// <param name="named">It returns the keys, as JSON.</param>
+    public string? DeleteSql(SweptKeys swept, KeyWindow? window, bool named)
+    {
+        var gone = swept.Missing ?? swept.Run.Keys;
+        if (gone.Count == 0)
+            return null;
+        var arrays = string.Join(", ", _key.Select((_, i) => $"{KeyLookup.ArrayLiteral(gone.Select(k => k[i]))}::text[]"));
+        var names = string.Join(", ", _key.Select((_, i) => Name(i)));
+        var same = string.Join(" AND ", _key.Select((k, i) => $"{Own(k)} = g.{Name(i)}::{TypeOf(k)}"));
+        var staged = swept.Missing is not null
+            ? ""
+            : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {string.Join(" AND ", _key.Select(k => $"{Own(k)} = s.{SqlIdentifier.Quote(k)}"))})";
+        var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(Own)})";
+        return $"DELETE FROM {_table} t USING unnest({arrays}) g({names}) WHERE {same}{staged}{untouched}{(named ? $" RETURNING {ChunkDifferences.KeyJson(copy, Own)}" : "")}";
+    }
+
+    string TypeOf(string column) => target.Table.Find(column)!.TypeSql;
+
+    static string Own(string column) => $"t.{SqlIdentifier.Quote(column)}";
+
+    static string Name(int place) => string.Create(CultureInfo.InvariantCulture, $"k{place}");
+}

@@ -1,0 +1,121 @@
+using System.Globalization;
+using Npgsql;
+using Rosetta.EndToEnd.Stage;
+using Rosetta.Testing.Equality;
+using Rosetta.Testing.Waiting;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Rosetta.EndToEnd;
+
+/// <summary>Tables without a key, which cannot be taken in chunks.</summary>
+public sealed class KeylessTests(ITestOutputHelper output)
+{
+    const int Rows = 3_000;
+
+    static readonly string[] s_tables = ["keyless", "log_only"];
+
+    [Fact]
+    public async Task Should_resync_tables_without_a_key_under_load_and_never_show_them_empty()
+    {
+        var seed = Random.Shared.Next();
+        output.WriteLine($"seed {seed}");
+        await using var installation = await Installation.StartAsync(targets: 2);
+        await installation.Source.ExecuteAsync(
+            $"""
+            CREATE TABLE keyless (v int, at timestamptz DEFAULT now(), t text); ALTER TABLE keyless REPLICA IDENTITY FULL;
+            CREATE TABLE log_only (v int, t text);
+            INSERT INTO keyless SELECT i / 2, 'epoch', md5((i / 2)::text) FROM generate_series(1, {Rows}) i; INSERT INTO log_only SELECT i / 2, 'row' FROM generate_series(1, {Rows}) i
+            """,
+            Installation.Database);
+        var node = await installation.StartNodeAsync();
+        var pipeline = await installation.CreatePipelineAsync(node.Api);
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        var target = installation.Targets[0];
+        await target.ExecuteAsync(
+            "DELETE FROM keyless WHERE v % 10 = 3; INSERT INTO keyless SELECT -1, now(), 'extra' FROM generate_series(1, 20); UPDATE log_only SET t = 'damaged' WHERE v < 9; DELETE FROM log_only WHERE v = 99",
+            Installation.Database);
+        var before = await SinceAsync();
+
+        await using var traffic = Traffic.Start(installation.SourceConnection, new Random(seed));
+        await using var users = TableWatch.Start(installation.TargetConnection(0), "keyless");
+        var id = (await Installation.DestinationIdsAsync(node.Api, pipeline))[0];
+        foreach (var table in s_tables)
+            await node.Api.PostAsync($"pipelines/{pipeline}/destinations/{id}/tables/public.{table}/resync");
+        var others = new SortedSet<string>();
+        await Wait.UntilAsync(
+            async () =>
+            {
+                var now = await Installation.PipelineAsync(node.Api, pipeline);
+                others.Add(now.Destinations.Single(d => d.DestinationId != id).Lane ?? "");
+                var since = await SinceAsync();
+                return since.Zip(before).All(s => s.First != s.Second) && now.Destinations.Single(d => d.DestinationId == id).Tables!.All(t => t.State is "STREAMING" or "INSERT_ONLY");
+            },
+            "both tables to be copied again", Installation.Patience);
+        await traffic.StopAsync();
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+
+        output.WriteLine($"fewest rows that a user saw: {users.Fewest} in {users.Polls} looks; {traffic.Changes} changes meanwhile");
+        Assert.True(users.Fewest > Rows * 0.8, $"A user saw {users.Fewest} rows.");
+        // What is held back of one destination holds back no other.
+        Assert.Equal(["ATTACHED"], others);
+        for (var i = 0; i < 2; i++)
+        {
+            var result = await DatabaseComparison.CompareAsync(
+                installation.SourceConnection, installation.TargetConnection(i), [.. s_tables.Select(t => TablePair.Same("public", t))]);
+            Assert.True(result.Equal, $"target {i + 1}, seed {seed}: {result}");
+        }
+
+        async Task<List<string>> SinceAsync() =>
+            [.. (await target.RowsAsync("SELECT since::text FROM rosetta.tables WHERE source_table IN ('keyless', 'log_only') ORDER BY source_table", Installation.Database)).Select(r => (string)r[0]!)];
+    }
+
+    /// <summary>Changes of both tables, one after the other, until stopped.</summary>
+    sealed class Traffic : IAsyncDisposable
+    {
+        readonly CancellationTokenSource _enough = new();
+        Task _running = Task.CompletedTask;
+
+        public int Changes { get; private set; }
+
+        public static Traffic Start(string connection, Random random)
+        {
+            var traffic = new Traffic();
+            traffic._running = Task.Run(() => traffic.RunAsync(connection, random));
+            return traffic;
+        }
+
+        public async Task StopAsync()
+        {
+            await _enough.CancelAsync();
+            await _running;
+        }
+
+        async Task RunAsync(string connectionString, Random random)
+        {
+            await using var connection = new NpgsqlConnection(connectionString);
+            await connection.OpenAsync();
+            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+            while (!_enough.IsCancellationRequested && await pace.WaitForNextTickAsync())
+            {
+                var some = $"ctid = (SELECT ctid FROM keyless OFFSET {random.Next(Rows / 2).ToString(CultureInfo.InvariantCulture)} LIMIT 1)";
+                await using var command = new NpgsqlCommand(
+                    random.Next(4) switch
+                    {
+                        0 => $"DELETE FROM keyless WHERE {some}; INSERT INTO keyless VALUES (7, now(), 'instead')",
+                        1 => "INSERT INTO keyless SELECT v, at, t FROM keyless ORDER BY random() LIMIT 1",
+                        2 => $"UPDATE keyless SET v = v + 1 WHERE {some}",
+                        _ => "INSERT INTO log_only VALUES (random() * 100, 'new')",
+                    },
+                    connection);
+                Changes += await command.ExecuteNonQueryAsync();
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await StopAsync();
+            _enough.Dispose();
+        }
+    }
+}
