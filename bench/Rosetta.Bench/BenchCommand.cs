@@ -14,7 +14,7 @@ static class BenchCommand
     const double QuickScale = 0.1;
     const int FullRounds = 3;
 
-    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "transforms", "all"];
+    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "backfill", "transforms", "all"];
 
     public static RootCommand Create()
     {
@@ -65,6 +65,8 @@ static class BenchCommand
                 tables.Add(await MemoryBench.RunAsync(options, journal, cancellationToken));
             if (part is "snapshot" or "all")
                 tables.Add(await SnapshotBench.RunAsync(options, journal, cancellationToken));
+            if (part is "backfill" or "all")
+                tables.Add(await BackfillBench.RunAsync(options, journal, cancellationToken));
             if (part is "transforms" or "all")
                 tables.Add(await TransformBench.RunAsync(options, journal, cancellationToken));
         }

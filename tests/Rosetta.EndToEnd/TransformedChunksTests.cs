@@ -73,7 +73,7 @@ public sealed class TransformedChunksTests(ITestOutputHelper output)
     }
 
     /// <summary>Rows missing, rows changed, and rows that do not belong there.</summary>
-    static Task DamageAsync(Installation installation) => installation.Targets[0].ExecuteAsync(
+    static Task<int> DamageAsync(Installation installation) => installation.Targets[0].ExecuteAsync(
         """
         DELETE FROM orders WHERE n = 3; UPDATE orders SET city = 'nowhere', twice = 0 WHERE n = 4; DELETE FROM orders WHERE n = -1;
         INSERT INTO orders (code, n, status) SELECT 'extra' || i, -1, 'extra' FROM generate_series(1, 50) i;

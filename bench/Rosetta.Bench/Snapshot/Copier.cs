@@ -54,6 +54,11 @@ sealed class Copier(BenchDatabases databases, string from, string createSql, int
             $"{Program("psql")} {From} -qc 'COPY {table} TO STDOUT (FORMAT binary)' | {Program("psql")} {To(database)} -qc 'COPY {table} FROM STDIN (FORMAT binary)'", cancellationToken);
     }
 
+    /// <summary>Rows that meet a condition, into another table.</summary>
+    public Task PartByPipeAsync(string database, string table, string condition, string into, CancellationToken cancellationToken) => ShellAsync(
+        $"{Program("psql")} {From} -qc 'COPY (SELECT * FROM {table} WHERE {condition}) TO STDOUT (FORMAT binary)' | {Program("psql")} {To(database)} -qc 'COPY {into} FROM STDIN (FORMAT binary)'",
+        cancellationToken);
+
     /// <summary>pg_dump into psql, schema and keys included.</summary>
     public Task ByDumpAsync(string database, CancellationToken cancellationToken) =>
         ShellAsync($"{Program("pg_dump")} {From} | {Program("psql")} {To(database)} -q -o /dev/null", cancellationToken);

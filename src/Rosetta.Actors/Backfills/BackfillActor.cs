@@ -50,6 +50,7 @@ public sealed class BackfillActor : ReceivePersistentActor, IWithTimers
     bool _ending;
     bool _changed;
     bool _saving;
+    bool _savedBegun;
 
     public BackfillActor(BackfillJob job, JobHost host, BackfillJobRepository jobs)
     {
@@ -180,6 +181,14 @@ public sealed class BackfillActor : ReceivePersistentActor, IWithTimers
         _rateFrom ??= (_tally.RowsEverywhere, _host.Time.GetTimestamp());
         _changed = true;
         EndWhenAllHave();
+        SaveThatItHasBegun();
+    }
+
+    // At once: a row that says PENDING is closed by who calls it off.
+    void SaveThatItHasBegun()
+    {
+        if (!_ending && !_saving && !_savedBegun && _tally.HasBegun)
+            Save();
     }
 
     void EndWhenAllHave()
@@ -229,7 +238,11 @@ public sealed class BackfillActor : ReceivePersistentActor, IWithTimers
     }
 
     // Given to its destinations it waits until what they do before is done.
-    void Save() => Send(Row(_tally.HasBegun ? _state.Status : BackfillState.Pending.Status), isLast: false);
+    void Save()
+    {
+        _savedBegun = _tally.HasBegun;
+        Send(Row(_savedBegun ? _state.Status : BackfillState.Pending.Status), isLast: false);
+    }
 
     void SaveEnd() => Send(Row(_state.Status), isLast: true);
 
@@ -267,5 +280,7 @@ public sealed class BackfillActor : ReceivePersistentActor, IWithTimers
         }
         else if (saved.IsLast || !saved.Accepted)
             Context.Stop(Self);
+        else
+            SaveThatItHasBegun();
     }
 }

@@ -38,6 +38,9 @@ sealed class PendingKeysRun(
         }
         catch (Exception e) when (e is TableRewrittenException || ErrorPolicy.Classify(e) is ErrorClass.Table or ErrorClass.Data)
         {
+            // It is being copied anew by now, or has stopped.
+            if (session.Tables.GetValueOrDefault(name) is not { Streams: true, Copying: null })
+                return;
             var remedy = $"POST /api/v1/pipelines/{context.PipelineId}/destinations/{context.DestinationId}/tables/{Uri.EscapeDataString(name.ToString())}/resync (copies the table again)";
             var stop = new TableStop(
                 new Position(context.Lane.Passed, 0), null, null,
