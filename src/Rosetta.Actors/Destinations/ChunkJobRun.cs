@@ -1,6 +1,7 @@
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Options;
 using Rosetta.Core.Tables;
 using Rosetta.Transforms.Rewriting;
 
@@ -42,8 +43,8 @@ sealed class ChunkJobRun(
         var source = TransformedChunkSource.For(chunkSource, transforms, route);
         if (await source.DescribeAsync(job.Table, route.Columns, cancellationToken).ConfigureAwait(false) is not { } table)
             throw Unfit($"Table {job.Table} is no longer there at the source.", "Create it, then refresh the pipeline.");
-        table = table with { Condition = job.Condition };
-        var copy = new ChunkedCopy(LaneTransforms.Plain(route), table, true, false, session.Position)
+        table = LaneOptions.Describe(route, table) with { Condition = job.Condition };
+        var copy = new ChunkedCopy(LaneOptions.WithColumns(LaneTransforms.Plain(route)), table, true, false, session.Position)
         {
             Purpose = job.Purpose, Job = job.Purpose == ChunkPurpose.Backfill ? job.Id : null,
         };

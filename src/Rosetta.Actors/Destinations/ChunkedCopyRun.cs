@@ -1,6 +1,7 @@
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Options;
 using Rosetta.Core.Tables;
 using Rosetta.Transforms.Rewriting;
 
@@ -27,12 +28,13 @@ sealed class ChunkedCopyRun(
     }
 
     async Task<ChunkTable> DescribeAsync(CancellationToken cancellationToken) =>
-        await _source.DescribeAsync(Name, copy.Table.Route!.Columns, cancellationToken).ConfigureAwait(false)
-        ?? throw new FaultException(new Fault(
-            ErrorClass.Table, $"Table {Name} is no longer there at the source.", "Remove it from the pipeline's tables or create it, then refresh."));
+        await _source.DescribeAsync(Name, copy.Table.Route!.Columns, cancellationToken).ConfigureAwait(false) is { } table
+            ? LaneOptions.Describe(copy.Table.Route, table)
+            : throw new FaultException(new Fault(
+                ErrorClass.Table, $"Table {Name} is no longer there at the source.", "Remove it from the pipeline's tables or create it, then refresh."));
 
     Task<ITableChunks?> OpenAsync(ChunkTable table, bool restart, CancellationToken cancellationToken) => session.OpenChunksAsync(
-        new ChunkedCopy(LaneTransforms.Plain(copy.Table.Route!), table, copy.Replace, restart, session.Position) { Transform = copy.Table.Route!.Fingerprint }, cancellationToken);
+        new ChunkedCopy(LaneOptions.WithColumns(LaneTransforms.Plain(copy.Table.Route!)), table, copy.Replace, restart, session.Position) { Transform = copy.Table.Route!.Fingerprint }, cancellationToken);
 
     /// <returns>False: the table cannot be copied by chunks.</returns>
     /// <exception cref="FaultException">It cannot be copied at all as it is.</exception>

@@ -6,6 +6,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
 using Rosetta.Core.Lanes;
+using Rosetta.Core.Options;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -20,6 +21,7 @@ namespace Rosetta.Actors.Destinations;
 public sealed class LaneProgram(LaneContext context, TimeProvider time)
 {
     readonly LaneTransforms _transforms = context.MakeTransforms();
+    LaneOptions? _optioned;
     ImmutableDictionary<TableName, TableRoute> _refused = ImmutableDictionary<TableName, TableRoute>.Empty;
     ImmutableHashSet<(TableName, long)> _done = [];
     readonly LandingGate _landing = new();
@@ -35,6 +37,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     LaneHub Hub => context.Hub;
 
     DestinationStatus Status => context.Status;
+
+    LaneOptions Options => _optioned ??= new LaneOptions(_transforms, _transforms.Schema);
 
     /// <summary>The tables changed: look at the plan again after the group at hand.</summary>
     public void Replan()
@@ -70,7 +74,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         using var transforms = _transforms;
         await context.Source.WhenReady(cancellationToken).ConfigureAwait(false);
         await using var session = await context.Destination
-            .OpenAsync(context.Opening with { StartPosition = Lane.Passed, Source = transforms.Schema }, cancellationToken).ConfigureAwait(false);
+            .OpenAsync(context.Opening with { StartPosition = Lane.Passed, Source = Options.Schema }, cancellationToken).ConfigureAwait(false);
         Failpoint.Hit(FailpointNames.DestinationFenced);
         var resumeAt = await context.Source.ResumeAtAsync(context.DestinationId, session.Position, cancellationToken).ConfigureAwait(false);
         if (Lane.Log is null)
@@ -84,7 +88,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             Applied(result, bytes, took);
             if (session.Pending.Count > 0)
                 ReadPending(session);
-        }, _landing, transforms);
+        }, _landing, Options);
         await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, _transforms, Replan, time);
         await using var finisher = new TableFinisher(context, session, time);
         if (context.Opening.WithIndexes)
@@ -153,7 +157,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         FinishOrders(session, plan);
         var chunked = _stopping ? [] : WantedByChunks(session, plan, todo);
         var refused = await BeginAsync(session, chunked, cancellationToken).ConfigureAwait(false);
-        session.Route(_transforms.Follow(routes));
+        session.Route(Options.Follow(_transforms.Follow(routes)));
         if (_stopping)
             return true;
         _chunks.Want(chunked);

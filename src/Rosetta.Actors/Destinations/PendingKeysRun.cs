@@ -1,6 +1,7 @@
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Options;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Transforms.Rewriting;
@@ -55,7 +56,7 @@ sealed class PendingKeysRun(
         var source = TransformedChunkSource.For(chunkSource, transforms, route);
         var table = await source.DescribeAsync(name, route.Columns, cancellationToken).ConfigureAwait(false)
             ?? throw Unfit($"Table {name} is no longer there at the source.");
-        var copy = new ChunkedCopy(LaneTransforms.Plain(route), table, true, false, session.Position) { Purpose = ChunkPurpose.Keys };
+        var copy = new ChunkedCopy(LaneOptions.WithColumns(LaneTransforms.Plain(route)), LaneOptions.Describe(route, table), true, false, session.Position) { Purpose = ChunkPurpose.Keys };
         await using var chunks = await session.OpenChunksAsync(copy, cancellationToken).ConfigureAwait(false)
             ?? throw Unfit("it has no primary key that is the source's, or foreign keys or triggers act at the destination.");
         await new ChunkRun(source, chunks, table, gate, context.Lane, context.ChunkRows, static (_, _) => { }, time).RunAsync(cancellationToken).ConfigureAwait(false);

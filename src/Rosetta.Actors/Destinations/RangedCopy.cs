@@ -1,6 +1,7 @@
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Options;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 
@@ -21,9 +22,9 @@ sealed class RangedCopy(LaneContext context, IDestinationSession session, ITable
     /// <returns>False: this table cannot be copied like that.</returns>
     public async Task<bool> RunAsync(TableDescription description, CancellationToken cancellationToken)
     {
-        var table = reader.InRanges(description, planned.Route!.Columns);
+        var table = LaneOptions.Describe(planned.Route!, reader.InRanges(description, planned.Route!.Columns));
         await using var chunks = await session.OpenChunksAsync(
-            new ChunkedCopy(planned.Route, table, Replace: false, Restart: true, since) { Transform = planned.Route.Fingerprint }, cancellationToken).ConfigureAwait(false);
+            new ChunkedCopy(LaneOptions.WithColumns(planned.Route), table, Replace: false, Restart: true, since) { Transform = planned.Route.Fingerprint }, cancellationToken).ConfigureAwait(false);
         if (chunks is null)
             return false;
         if (await reader.FindPagesAsync(description, cancellationToken).ConfigureAwait(false) is { } pages)
@@ -48,7 +49,7 @@ sealed class RangedCopy(LaneContext context, IDestinationSession session, ITable
             // The last one has no end, whatever has become of the table's size.
             var to = from + step < pages.Pages ? from + step : (long?)null;
             await LoadAsync(
-                chunks, reader.ReadPages(table, from, to), () => new LoadedRange(null, to is { } end ? pages with { Pages = end } : null, to is null), cancellationToken).ConfigureAwait(false);
+                chunks, table, reader.ReadPages(table, from, to), () => new LoadedRange(null, to is { } end ? pages with { Pages = end } : null, to is null), cancellationToken).ConfigureAwait(false);
             if (to is null)
                 return;
         }
@@ -63,7 +64,7 @@ sealed class RangedCopy(LaneContext context, IDestinationSession session, ITable
         {
             var before = reports.Bytes;
             var source = reader.ReadRange(table, range.UpTo, rows, found => range = found);
-            await LoadAsync(chunks, source, () => LoadedRange.Of(range), cancellationToken, reports).ConfigureAwait(false);
+            await LoadAsync(chunks, table, source, () => LoadedRange.Of(range), cancellationToken, reports).ConfigureAwait(false);
             if (range.IsLast)
                 return;
             if (source.Rows is > 0 and var loaded)
@@ -71,9 +72,9 @@ sealed class RangedCopy(LaneContext context, IDestinationSession session, ITable
         }
     }
 
-    async Task LoadAsync(ITableChunks chunks, ICopySource source, Func<LoadedRange> range, CancellationToken cancellationToken, IProgress<CopyProgress>? reports = null)
+    async Task LoadAsync(ITableChunks chunks, ChunkTable table, ICopySource source, Func<LoadedRange> range, CancellationToken cancellationToken, IProgress<CopyProgress>? reports = null)
     {
-        await chunks.LoadAsync(context.Paced(planned.Source, source), range, reports ?? progress, cancellationToken).ConfigureAwait(false);
+        await chunks.LoadAsync(context.Paced(planned.Source, CopiedRows.Of(source, planned.Route!.Options, table.Format, since)), range, reports ?? progress, cancellationToken).ConfigureAwait(false);
         context.Metrics.Copied(source.Rows ?? 0);
     }
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Options;
 using Rosetta.Core.Tables;
 using Rosetta.Transforms.Rewriting;
 
@@ -162,7 +163,14 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
             && await new RangedCopy(context, session, reader, planned, snapshot.Since, progress).RunAsync(table, cancellationToken).ConfigureAwait(false))
             return;
         var (made, source, format) = transforms.Copy(planned.Route!, table, (columns, filter) => reader.Read(table, columns, filter));
-        var copy = new TableCopy(LaneTransforms.Plain(planned.Route!), made, snapshot.Since, emptyFirst, format, progress) { Transform = planned.Route!.Fingerprint };
+        var options = planned.Route!.Options;
+        if (options.Merges(made) is false || !emptyFirst)
+            source = CopiedRows.Of(source, options, format, snapshot.Since);
+        var copy = new TableCopy(
+            LaneOptions.WithColumns(LaneTransforms.Plain(planned.Route)), LaneOptions.Describe(planned.Route, made), snapshot.Since, emptyFirst, format, progress)
+        {
+            Transform = planned.Route.Fingerprint,
+        };
         var outcome = await session.CopyTableAsync(copy, context.Paced(name, source), cancellationToken).ConfigureAwait(false);
         context.Metrics.Copied(outcome.Rows);
         context.Status.Change(name, t => t with
@@ -176,7 +184,9 @@ sealed class TableCopier(LaneContext context, IDestinationSession session, LaneT
     {
         var table = await snapshot.Readers[0].DescribeAsync(planned.Source, cancellationToken).ConfigureAwait(false) ?? planned.Description!;
         await session.AdoptTableAsync(
-            new TableCopy(LaneTransforms.Plain(planned.Route!), transforms.Describe(planned.Route!, table), snapshot.Since, false, CopyFormat.Binary, null)
+            new TableCopy(
+                LaneOptions.WithColumns(LaneTransforms.Plain(planned.Route!)), LaneOptions.Describe(planned.Route!, transforms.Describe(planned.Route!, table)), snapshot.Since,
+                false, CopyFormat.Binary, null)
             {
                 Transform = planned.Route!.Fingerprint,
             }, cancellationToken).ConfigureAwait(false);

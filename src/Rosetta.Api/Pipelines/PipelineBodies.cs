@@ -28,13 +28,26 @@ public sealed record ReplaceTableSyncs(
 /// <param name="FilterSql">A condition over the table's columns, one row at a time; null: all rows. docs/transforms.md says what it may hold.</param>
 /// <param name="CustomSql">A SELECT from the table itself, one row at a time, that keeps the key; null: the columns as they are.</param>
 /// <param name="Enabled">False: the table is excluded.</param>
+/// <param name="DeleteMode">hard: rows are deleted; soft: they are marked in deleted_column.</param>
+/// <param name="DeletedColumn">With delete_mode soft: the column that gets the time of the delete; null: _deleted_at.</param>
+/// <param name="Ignore">Changes that are not wanted: update, delete, truncate.</param>
+/// <param name="Metadata">Columns to be added to each row: commit_time, lsn, operation (of its last change).</param>
+/// <param name="MetadataNames">Their names where they are to be others than _rosetta_commit_time, _rosetta_lsn, _rosetta_operation.</param>
 public sealed record TableSyncBody(
     string TableName,
     string? TableNameTarget = null,
     IReadOnlyList<string>? Columns = null,
     string? FilterSql = null,
     string? CustomSql = null,
-    bool Enabled = true);
+    bool Enabled = true,
+    string DeleteMode = "hard",
+    string? DeletedColumn = null,
+    IReadOnlyList<string>? Ignore = null,
+    IReadOnlyList<string>? Metadata = null,
+    MetadataNames? MetadataNames = null);
+
+/// <summary>Names of the columns of <c>metadata</c>; null: as they are by default.</summary>
+public sealed record MetadataNames(string? CommitTime = null, string? Lsn = null, string? Operation = null);
 
 /// <summary>Body of <c>POST /pipelines/{id}/resync</c>.</summary>
 /// <param name="DestinationIds">Null: all destinations of the pipeline.</param>

@@ -73,6 +73,7 @@ sealed class TableSyncValidator : AbstractValidator<TableSyncBody>
         RuleFor(t => t.CustomSql).IsTransformSql();
         RuleFor(t => t.FilterSql).Must((sync, sql) => sql is null || !TablePattern.IsPattern(sync.TableName)).WithMessage(OfOneTable);
         RuleFor(t => t.CustomSql).Must((sync, sql) => sql is null || !TablePattern.IsPattern(sync.TableName)).WithMessage(OfOneTable);
+        TableOptionRules.AddTo(this);
     }
 
     public static bool AreDistinct(IReadOnlyList<TableSyncBody>? syncs) =>

@@ -17,11 +17,12 @@ static class TableSyncChecks
     public static IReadOnlyList<TableSync> ToStore(IReadOnlyList<TableSyncBody>? bodies) =>
     [
         .. (bodies ?? []).Select(b => new TableSync(
-            TableSyncValidator.Canonical(b.TableName), b.TableNameTarget, b.Columns is null ? null : [.. b.Columns], b.FilterSql, b.CustomSql, b.Enabled)),
+            TableSyncValidator.Canonical(b.TableName), b.TableNameTarget, b.Columns is null ? null : [.. b.Columns], b.FilterSql, b.CustomSql, b.Enabled,
+            TableOptionRules.ToOptions(b))),
     ];
 
     public static TableSyncBody ToBody(TableSync sync) =>
-        new(sync.TableName, sync.TableNameTarget, sync.Columns, sync.FilterSql, sync.CustomSql, sync.Enabled);
+        new TableSyncBody(sync.TableName, sync.TableNameTarget, sync.Columns, sync.FilterSql, sync.CustomSql, sync.Enabled).WithOptions(sync.Options);
 
     /// <summary>
     /// Connects only when columns, filters or SQL are given. A table that the source does not have is accepted: it goes to ERROR when the pipeline runs.

@@ -11,7 +11,12 @@ public sealed record AttachDestination(
 
 /// <summary>Which table, where to, and what is made of its rows.</summary>
 public sealed record TableSync(
-    string TableName, string? TableNameTarget = null, IReadOnlyList<string>? Columns = null, bool? Enabled = null, string? FilterSql = null, string? CustomSql = null);
+    string TableName, string? TableNameTarget = null, IReadOnlyList<string>? Columns = null, bool? Enabled = null, string? FilterSql = null, string? CustomSql = null,
+    string? DeleteMode = null, string? DeletedColumn = null, IReadOnlyList<string>? Ignore = null, IReadOnlyList<string>? Metadata = null,
+    MetadataNames? MetadataNames = null);
+
+/// <summary>Names of the columns of metadata; null: as they are by default.</summary>
+public sealed record MetadataNames(string? CommitTime = null, string? Lsn = null, string? Operation = null);
 
 /// <summary>Body of <c>POST /pipelines/{id}/destinations/{dest_id}/tables/{table}/preview</c>.</summary>
 public sealed record PreviewTransform(string? FilterSql = null, string? CustomSql = null, IReadOnlyList<string>? Columns = null, int? Limit = null);

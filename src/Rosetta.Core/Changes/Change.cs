@@ -34,6 +34,12 @@ public enum ChangeFlags : byte
     /// delete may find nothing. Neither is a divergence.
     /// </summary>
     MayBeAbsent = 32,
+
+    /// <summary>An update by which an insert of the source arrives: counted as one. Together with <see cref="CountsAsDelete"/>: not counted.</summary>
+    CountsAsInsert = 64,
+
+    /// <summary>An update by which a delete of the source arrives: counted as one.</summary>
+    CountsAsDelete = 128,
 }
 
 /// <summary>An entry of a batch's index. Tuples are offsets into <see cref="ChangeBatch.Bytes"/>, in pgoutput's TupleData form.</summary>

@@ -84,6 +84,15 @@ public sealed class ChangeBatch
         return new ChangeBatch(bytes, length, changes, _changeCount, transactions, _transactionCount, relations, DeliveredUpTo);
     }
 
+    /// <summary>
+    /// The same transactions with other changes, of which one may have become two: what a transaction's changes are counted by goes on by as many. The arrays
+    /// come from the shared pools and are the new batch's from here on; the caller holds it once.
+    /// </summary>
+    /// <param name="transactions">As many as the batch has.</param>
+    public ChangeBatch Rewritten(
+        byte[] bytes, int length, Change[] changes, int changeCount, TransactionSpan[] transactions, IReadOnlyList<Relation> relations) =>
+        new(bytes, length, changes, changeCount, transactions, _transactionCount, relations, DeliveredUpTo);
+
     /// <summary>Adds a holder. Only a holder may call it.</summary>
     public ChangeBatch Retain()
     {

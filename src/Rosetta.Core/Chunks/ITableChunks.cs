@@ -37,7 +37,7 @@ public sealed record ChunkedCopy(TableRoute Route, ChunkTable Table, bool Replac
     public string? Transform { get; init; }
 
     /// <summary>Rows that only the destination has are deleted.</summary>
-    public bool DeletesExtra => Purpose switch
+    public bool DeletesExtra => !Route.Options.KeepsExtra && Purpose switch
     {
         ChunkPurpose.Copy => Replace,
         ChunkPurpose.Compare or ChunkPurpose.Repair => true,

@@ -1,3 +1,4 @@
+using Rosetta.Core.Options;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 
@@ -12,10 +13,20 @@ public sealed record TableRoute(TableName Source, TableName Target, IReadOnlyLis
     /// <summary>What is made of the rows on their way; null: nothing. Destinations do not look at it: they see what came of it.</summary>
     public TransformChoice? Transform { get; init; }
 
+    /// <summary>What is wanted of it beyond its rows. Destinations look at it where a TRUNCATE or a copy comes.</summary>
+    public TableOptions Options { get; init; } = TableOptions.None;
+
     /// <summary>
     /// Names what is made of the rows: a table whose rows were made otherwise has to be copied again. Null for a table as it is, with all its columns.
     /// </summary>
-    public string? Fingerprint => Transform is null && Columns is null ? null : (Transform ?? new TransformChoice(null, null)).Fingerprint(Columns);
+    public string? Fingerprint
+    {
+        get
+        {
+            var rows = Transform is null && Columns is null ? null : (Transform ?? new TransformChoice(null, null)).Fingerprint(Columns);
+            return Options.Fingerprint is { } options ? $"{rows}-{options}" : rows;
+        }
+    }
 
     /// <summary>Goes to the same table, and rows are made the same way.</summary>
     public bool IsSameAs(TableRoute? other) => other is not null && Target == other.Target && Fingerprint == other.Fingerprint;

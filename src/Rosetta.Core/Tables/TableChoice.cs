@@ -1,3 +1,5 @@
+using Rosetta.Core.Options;
+
 namespace Rosetta.Core.Tables;
 
 /// <summary>An entry of <c>table_syncs</c>: one table, or the tables a pattern matches, at one destination.</summary>
@@ -9,6 +11,8 @@ public sealed record TableChoice(string Table, string? Target, IReadOnlyList<str
 {
     /// <summary>What is to be made of the rows; null: nothing.</summary>
     public TransformChoice? Transform { get; init; }
+
+    public TableOptions Options { get; init; } = TableOptions.None;
 
     public bool IsPattern => TablePattern.IsPattern(Table);
 }

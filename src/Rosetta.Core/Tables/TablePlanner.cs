@@ -80,7 +80,7 @@ public static class TablePlanner
         ChoiceOf(choices, table) is { } choice ? RouteOf(table, choice, destinationSchema) : null;
 
     static TableRoute RouteOf(TableName table, TableChoice choice, string? destinationSchema) =>
-        new(table, TargetOf(table, choice.Target, destinationSchema), choice.Columns) { Transform = choice.Transform };
+        new(table, TargetOf(table, choice.Target, destinationSchema), choice.Columns) { Transform = choice.Transform, Options = choice.Options };
 
     static bool Names(TableChoice choice, TableName table) => TableName.TryParse(choice.Table, out var name) && name == table;
 
@@ -135,6 +135,9 @@ public static class TablePlanner
                     "Add the key's columns to the table_syncs entry.");
             }
         }
+
+        if (choice.Options.Misfit(table, choice.Columns) is var (reason, mend))
+            return Fault(reason, mend);
 
         return table.HasReplicaIdentity
             ? new PlannedTable(table.Name, route, table, false, false, null, null)

@@ -62,7 +62,7 @@ sealed partial class PostgresSession
                     new DestinationTable(source, copy.Route.Target, copy.Since, null, 0)
                     {
                         Copying = new CopyingState(null, false, copy.Replace), Transform = copy.Transform,
-                    }, [.. copy.Table.Columns], copy.Table.Table.Oid));
+                    }, [.. copy.Table.Columns, .. copy.Route.Options.ColumnNames], copy.Table.Table.Oid));
             return new TableChunks(
                 connection, OpenAnotherAsync, _row, copy, target, sweep, known?.Copying is not null, watch, Streamed,
                 finished ?? (copy.Purpose == ChunkPurpose.Keys ? (new CopyingState(null, true, false), 0L) : resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0L)),

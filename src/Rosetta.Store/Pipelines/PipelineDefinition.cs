@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Rosetta.Core.Options;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Tables;
 using Rosetta.Store.Destinations;
@@ -41,15 +42,25 @@ public enum SnapshotChoice
 /// <param name="TableName">Text form of <see cref="Core.Tables.TableName"/>, or a pattern.</param>
 /// <param name="TableNameTarget">Null: the same name. Without a schema: the destination's, or the source's.</param>
 /// <param name="Columns">Null: all.</param>
+/// <param name="Options">Null: none.</param>
 public sealed record TableSync(
     string TableName,
     string? TableNameTarget = null,
     ImmutableArray<string>? Columns = null,
     string? FilterSql = null,
     string? CustomSql = null,
-    bool Enabled = true)
+    bool Enabled = true,
+    TableOptions? Options = null)
 {
-    public TableChoice ToChoice() => new(TableName, TableNameTarget, Columns, Enabled) { Transform = TransformChoice.Of(FilterSql, CustomSql) };
+    public TableChoice ToChoice() => new(TableName, TableNameTarget, Columns, Enabled)
+    {
+        Transform = TransformChoice.Of(FilterSql, CustomSql), Options = Options ?? TableOptions.None,
+    };
+
+    /// <summary>Says the same; lists are compared by what is in them.</summary>
+    public bool SaysTheSameAs(TableSync other) =>
+        this with { Columns = null, Options = null } == other with { Columns = null, Options = null }
+        && (Columns ?? []).SequenceEqual(other.Columns ?? []) && (Options ?? TableOptions.None) == (other.Options ?? TableOptions.None);
 }
 
 /// <summary>The short form that the config poller compares at every poll.</summary>

@@ -1,5 +1,6 @@
 using Dapper;
 using Npgsql;
+using Rosetta.Core.Options;
 using Rosetta.Store.Configuration;
 
 namespace Rosetta.Store.Pipelines;
@@ -128,32 +129,31 @@ public sealed class PipelineDestinationRepository(ConfigDatabase database, Pipel
     static async Task<IReadOnlyList<TableSync>> CurrentAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, long pipelineId, long destinationId, CancellationToken cancellationToken)
     {
-        var rows = await connection.QueryAsync<(string Table, string? Target, string[]? Columns, string? Filter, string? Sql, bool Enabled)>(
+        var rows = await connection.QueryAsync<(string Table, string? Target, string[]? Columns, string? Filter, string? Sql, bool Enabled, string Options)>(
             new CommandDefinition(
                 """
-                SELECT table_name, table_name_target, columns, filter_sql, custom_sql, enabled FROM table_syncs
+                SELECT table_name, table_name_target, columns, filter_sql, custom_sql, enabled, options::text FROM table_syncs
                 WHERE pipeline_id = @pipelineId AND destination_id = @destinationId ORDER BY ordinal, id
                 """,
                 new { pipelineId, destinationId }, transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);
-        return [.. rows.Select(r => new TableSync(r.Table, r.Target, r.Columns is null ? null : [.. r.Columns], r.Filter, r.Sql, r.Enabled))];
+        return [.. rows.Select(r => new TableSync(r.Table, r.Target, r.Columns is null ? null : [.. r.Columns], r.Filter, r.Sql, r.Enabled, TableOptionsJson.Parse(r.Options)))];
     }
 
     static bool Same(IReadOnlyList<TableSync> one, IReadOnlyList<TableSync> other) =>
-        one.Count == other.Count && one.Zip(other).All(pair =>
-            pair.First with { Columns = null } == pair.Second with { Columns = null }
-            && (pair.First.Columns ?? []).SequenceEqual(pair.Second.Columns ?? []));
+        one.Count == other.Count && one.Zip(other).All(pair => pair.First.SaysTheSameAs(pair.Second));
 
     static Task<int> InsertAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, long pipelineId, long destinationId, IReadOnlyList<TableSync> tableSyncs,
         CancellationToken cancellationToken) =>
         connection.ExecuteAsync(new CommandDefinition(
             """
-            INSERT INTO table_syncs (pipeline_id, destination_id, ordinal, table_name, table_name_target, columns, filter_sql, custom_sql, enabled)
-            VALUES (@pipelineId, @destinationId, @ordinal, @TableName, @TableNameTarget, @columns, @FilterSql, @CustomSql, @Enabled)
+            INSERT INTO table_syncs (pipeline_id, destination_id, ordinal, table_name, table_name_target, columns, filter_sql, custom_sql, enabled, options)
+            VALUES (@pipelineId, @destinationId, @ordinal, @TableName, @TableNameTarget, @columns, @FilterSql, @CustomSql, @Enabled, @options::jsonb)
             """,
             tableSyncs.Select((t, ordinal) => new
             {
                 pipelineId, destinationId, ordinal, t.TableName, t.TableNameTarget, columns = t.Columns?.ToArray(), t.FilterSql, t.CustomSql, t.Enabled,
+                options = TableOptionsJson.ToJson(t.Options ?? TableOptions.None),
             }),
             transaction, cancellationToken: cancellationToken));
 }

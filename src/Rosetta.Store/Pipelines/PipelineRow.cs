@@ -24,7 +24,7 @@ sealed record PipelineRow
                 'snapshot', pd.snapshot, 'generation', pd.generation,
                 'table_syncs', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'table_name', t.table_name, 'table_name_target', t.table_name_target, 'columns', t.columns, 'filter_sql', t.filter_sql,
-                    'custom_sql', t.custom_sql, 'enabled', t.enabled) ORDER BY t.ordinal, t.id), '[]')
+                    'custom_sql', t.custom_sql, 'enabled', t.enabled, 'options', t.options) ORDER BY t.ordinal, t.id), '[]')
                   FROM table_syncs t WHERE t.pipeline_id = p.id AND t.destination_id = d.id)) ORDER BY d.id), '[]')
              FROM pipeline_destinations pd JOIN destinations d ON d.id = pd.destination_id WHERE pd.pipeline_id = p.id)::text AS destinations
         FROM pipelines p

@@ -33,7 +33,14 @@ public sealed class ConfigRoundTripTests(ApiFixture fixture, ITestOutputHelper o
             name = "ware house", type = "POSTGRES", config = new { host = "null", database = "0x1F", user = "1e3", schema = "no", password = "0123", ssl_mode = "require" },
         });
         await AddAsync("presets", new { name = "everything", table_syncs = Array.Empty<object>() });
-        await AddAsync("presets", new { name = Odd, table_syncs = new object[] { new { table_name = "sales.*", table_name_target = "x.*" }, new { table_name = "a", enabled = false } } });
+        await AddAsync("presets", new
+        {
+            name = Odd, table_syncs = new object[]
+            {
+                new { table_name = "sales.*", table_name_target = "x.*", delete_mode = "soft", deleted_column = Odd[..20], ignore = new[] { "truncate" } }, new { table_name = "a", enabled = false },
+                new { table_name = "b", metadata = new[] { "lsn", "operation" }, metadata_names = new { operation = "op" } },
+            },
+        });
         await AddAsync("pipelines", new { name = "empty", source_id = odd });
         var pipeline = await AddAsync("pipelines", new { name = "shop: to all", source_id = shop });
         await AddAsync($"pipelines/{pipeline}/destinations", new { destination_id = replica, snapshot = "none", table_syncs = new[] { new { table_name = "not_there", columns = new[] { "id", Odd } } } });

@@ -99,14 +99,14 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
 
         var shape = isFull ? RowShapes.Full : plan.Shapes.NumberOf(present);
         var columns = plan.Columns.Count(c => plan.Shapes.Has(shape, c.RelationIndex));
-        var step = new Step(0, plan, isFull ? StepKind.InsertMissing : FoldEmitter.KindOfPartial(plan), 1, cursor.At, row);
+        var step = new Step(0, plan, isFull ? StepKind.InsertMissing : FoldEmitter.KindOfPartial(plan, shape), 1, cursor.At, row);
         if (plan.Key.Length == 0)
         {
             RequireWholeOld(plan, change, cursor);
             var whole = context.Line.Filling.Execute(
-                isFull ? plan.Statements.UpsertWhole() : plan.Statements.UpdateWhole(shape), columns + plan.Columns.Count, step);
+                isFull ? plan.Statements.UpsertWhole() : plan.Statements.UpdateWhole(shape), columns + plan.WholeColumns.Count, step);
             BindRows.WriteRow(whole, context.Rows.BytesOf(row), row.Offset, plan.Bound);
-            BindRows.WriteRow(whole, bytes, change.Old, plan.Bound);
+            BindRows.WriteRow(whole, bytes, change.Old, plan.BoundWhole);
             whole.Complete();
             return;
         }
@@ -141,8 +141,8 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
         if (plan.Key.Length == 0)
         {
             RequireWholeOld(plan, change, cursor);
-            var whole = context.Line.Filling.Execute(plan.Statements.DeleteWhole(), plan.Columns.Count, step);
-            BindRows.WriteRow(whole, bytes, change.Old, plan.Bound);
+            var whole = context.Line.Filling.Execute(plan.Statements.DeleteWhole(), plan.WholeColumns.Count, step);
+            BindRows.WriteRow(whole, bytes, change.Old, plan.BoundWhole);
             whole.Complete();
             return;
         }

@@ -155,7 +155,7 @@ sealed class FoldEmitter(ApplyContext context)
         var set = plan.Statements.SetColumns(shape, keyChanges: false);
         var withKeys = set.Any(c => c.IsKey);
         var statement = plan.Statements.Update(shape, keyChanges: false);
-        var kind = shape == RowShapes.Full ? StepKind.UpdateFull : KindOfPartial(plan);
+        var kind = shape == RowShapes.Full ? StepKind.UpdateFull : KindOfPartial(plan, shape);
         for (var i = 0; i < count; i++)
         {
             var row = plan.Fold.Keys[_numbers[i]].Row;
@@ -181,13 +181,14 @@ sealed class FoldEmitter(ApplyContext context)
                 await line.SendAsync(cancellationToken);
         }
 
-        var kind = shape == RowShapes.Full ? StepKind.UpdateStaged : KindOfPartial(plan) == StepKind.Plain ? StepKind.Plain : StepKind.UpdateStagedPartial;
+        var kind = shape == RowShapes.Full ? StepKind.UpdateStaged : KindOfPartial(plan, shape) is var partial and not StepKind.UpdatePartial ? partial : StepKind.UpdateStagedPartial;
         line.Filling.Execute(plan.Statements.UpdateStaged(shape), 0, new Step(0, plan, kind, count, Shape: shape)).Complete();
     }
 
     // In a table that is being copied the row may not be there yet: the chunk that brings it knows of this change. Unless the change may have brought the row
-    // into a filter: no chunk has it then.
-    public static StepKind KindOfPartial(TablePlan plan) => plan is { IsCopying: true, MayMiss: false } ? StepKind.Plain : StepKind.UpdatePartial;
+    // into a filter: no chunk has it then. A mark of a row that is not there is what a delete of it would be.
+    public static StepKind KindOfPartial(TablePlan plan, int shape) =>
+        shape == plan.MarkShape ? (plan.IsCopying ? StepKind.Plain : StepKind.Delete) : plan is { IsCopying: true, MayMiss: false } ? StepKind.Plain : StepKind.UpdatePartial;
 
     /// <summary>Keys whose rows are to be read again.</summary>
     void EmitPending(TablePlan plan)

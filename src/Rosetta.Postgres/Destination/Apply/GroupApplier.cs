@@ -149,7 +149,9 @@ sealed class GroupApplier : IDisposable
         plan.Counts += change.Kind switch
         {
             ChangeKind.Insert => new RowCounts(1, 0, 0),
-            ChangeKind.Update => new RowCounts(0, 1, 0),
+            ChangeKind.Update when (change.Flags & AsOther) == 0 => new RowCounts(0, 1, 0),
+            _ when (change.Flags & AsOther) == AsOther => default,
+            ChangeKind.Update when (change.Flags & ChangeFlags.CountsAsInsert) != 0 => new RowCounts(1, 0, 0),
             _ => new RowCounts(0, 0, 1),
         };
         if (plan.WatchesText)
@@ -163,6 +165,8 @@ sealed class GroupApplier : IDisposable
         else if (!plan.Fold.TryAdd(_cursor.Batch, change))
             plan.ExactForRun = true;
     }
+
+    const ChangeFlags AsOther = ChangeFlags.CountsAsInsert | ChangeFlags.CountsAsDelete;
 
     void Touch(TablePlan plan)
     {
@@ -318,7 +322,7 @@ sealed class GroupApplier : IDisposable
             var relation = _cursor.CurrentBatch.Relations[change.Relation];
             if ((_plans[_cursor.Batch][change.Relation] ??= _book.Find(relation)) is not { } plan)
                 plan = _plans[_cursor.Batch][change.Relation] = await _planner.MakeAsync(relation, _cursor.At, cancellationToken);
-            if (!plan.IsSkipped && _cursor.Transaction.CommitLsn >= plan.Since && !plans.Contains(plan))
+            if (!plan.IsSkipped && !plan.IgnoresTruncate && _cursor.Transaction.CommitLsn >= plan.Since && !plans.Contains(plan))
             {
                 if (_counted.Add(plan))
                     plan.Counts = default;
@@ -334,7 +338,7 @@ sealed class GroupApplier : IDisposable
         }
 
         if (plans.Count > 0)
-            await _truncation.RunAsync(plans, (flags & ChangeFlags.TruncateRestartIdentity) != 0, cancellationToken);
+            await _truncation.RunAsync(plans, _cursor.Transaction, (flags & ChangeFlags.TruncateRestartIdentity) != 0, cancellationToken);
         _runStart = _cursor.Place;
     }
 

@@ -1,5 +1,7 @@
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Options;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fencing;
 using Rosetta.Postgres.Snapshot;
@@ -12,6 +14,7 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     readonly string _table = target.Table.OnlySql;
     readonly IReadOnlyList<string> _columns = copy.Table.Columns;
     readonly IReadOnlyList<string> _key = copy.Table.Key;
+    readonly TableOptions _options = copy.Route.Options;
 
     public string MakeStage => $"CREATE TEMP TABLE rosetta_chunk ({string.Join(", ", _columns.Select(c => $"{SqlIdentifier.Quote(c)} {StageType(c)}"))})";
 
@@ -22,38 +25,90 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
         row, copy.Route.Source, $"SELECT DISTINCT {window.Text} AS key FROM pg_temp.rosetta_window w JOIN pg_temp.rosetta_chunk s ON {window.Meets(Staged)} WHERE w.is_partial");
 
     /// <summary>All staged rows, into a range that has none.</summary>
-    public string InsertStaged =>
-        $"INSERT INTO {target.Table.Name.ToSql()} ({Columns}) OVERRIDING SYSTEM VALUE SELECT {string.Join(", ", _columns.Select(Staged))} FROM pg_temp.rosetta_chunk s";
+    /// <param name="at">The position they are of.</param>
+    public string InsertStaged(Lsn at)
+    {
+        var added = Added(at, TableOptions.CopyOperation).Where(a => a.Value != Null).ToList();
+        var columns = string.Join(", ", _columns.Select(SqlIdentifier.Quote).Concat(added.Select(a => a.Column)));
+        return $"INSERT INTO {target.Table.Name.ToSql()} ({columns}) OVERRIDING SYSTEM VALUE SELECT {string.Join(", ", _columns.Select(Staged).Concat(added.Select(a => a.Value)))} FROM pg_temp.rosetta_chunk s";
+    }
 
     public string LeaveAlone(KeyWindow window) => $"DELETE FROM pg_temp.rosetta_chunk s USING pg_temp.rosetta_window w WHERE {window.Meets(Staged)}";
 
-    public string DeleteExtra(ChunkRange range, KeyWindow? window) => $"DELETE FROM {ExtraRows(range, window)}";
+    /// <summary>Deletes what only the destination has, or marks it.</summary>
+    public string DeleteExtra(ChunkRange range, KeyWindow? window, Lsn at) =>
+        Marking(at) is { } set ? $"UPDATE {_table} t SET {set} WHERE {IsExtra(range, window)}" : $"DELETE FROM {ExtraRows(range, window)}";
 
-    /// <summary>Rows of the table that the chunk does not have, from FROM on.</summary>
-    public string ExtraRows(ChunkRange range, KeyWindow? window)
+    /// <summary>What marks a row as deleted, as the list of an UPDATE; null where rows are deleted.</summary>
+    public string? Marking(Lsn at) => _options.DeletedColumn is { } deleted
+        ? string.Join(", ", Added(at, "delete").Select(a => $"{a.Column} = {(a.Column == SqlIdentifier.Quote(deleted) ? "now()" : a.Value)}"))
+        : null;
+
+    /// <summary>Rows of the table that the chunk does not have, and that live there, from FROM on.</summary>
+    public string ExtraRows(ChunkRange range, KeyWindow? window) => $"{_table} t WHERE {IsExtra(range, window)}";
+
+    string IsExtra(ChunkRange range, KeyWindow? window)
     {
         var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(Own)})";
-        return $"{_table} t WHERE {ChunkSql.Range(copy.Table.Table, range, "t.")} AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {SameKey}){untouched}";
+        return $"{ChunkSql.Range(copy.Table.Table, range, "t.")} AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {SameKey}){untouched}{Living("t.")}";
     }
+
+    /// <summary>What follows a condition to leave out rows that are marked as deleted.</summary>
+    /// <param name="prefix">Of the column: an alias with a point.</param>
+    public string Living(string prefix) => _options.DeletedColumn is { } deleted ? $" AND {prefix}{SqlIdentifier.Quote(deleted)} IS NULL" : "";
 
     /// <summary>Staged rows that the table does not have.</summary>
     public string MissingRows => $"pg_temp.rosetta_chunk s WHERE NOT EXISTS (SELECT FROM {_table} t WHERE {SameKey})";
 
     /// <summary>Staged rows that the table has with other values.</summary>
-    public string DifferingRows => $"pg_temp.rosetta_chunk s JOIN {_table} t ON {SameKey} WHERE {IsOther}";
+    public string DifferingRows => $"pg_temp.rosetta_chunk s JOIN {_table} t ON {SameKey} WHERE {IsOther ?? "false"}";
 
-    public string UpdateDiffering =>
-        Written.Count == 0
+    public string UpdateDiffering(Lsn at)
+    {
+        var set = Written.Select(c => $"{SqlIdentifier.Quote(c)} = {Staged(c)}")
+            .Concat(Added(at, TableOptions.CopyOperation).Select(a => $"{a.Column} = {a.Value}")).ToList();
+        return set.Count == 0 || IsOther is not { } other
             ? "SELECT WHERE false"
             : $"""
-               UPDATE {_table} t SET {string.Join(", ", Written.Select(c => $"{SqlIdentifier.Quote(c)} = {Staged(c)}"))} FROM pg_temp.rosetta_chunk s
-                WHERE {SameKey} AND {IsOther}
+               UPDATE {_table} t SET {string.Join(", ", set)} FROM pg_temp.rosetta_chunk s
+                WHERE {SameKey} AND {other}
                """;
+    }
 
-    public string InsertMissing =>
+    public string InsertMissing(Lsn at) =>
         $"""
-        {InsertStaged} WHERE true ON CONFLICT ({string.Join(", ", _key.Select(SqlIdentifier.Quote))}) DO NOTHING
+        {InsertStaged(at)} WHERE true ON CONFLICT ({string.Join(", ", _key.Select(SqlIdentifier.Quote))}) DO NOTHING
         """;
+
+    const string Null = "NULL";
+
+    /// <summary>What options add to a row that comes by a copy.</summary>
+    IEnumerable<(string Column, string Value)> Added(Lsn at, string operation)
+    {
+        if (_options.DeletedColumn is { } deleted)
+            yield return (SqlIdentifier.Quote(deleted), Null);
+        if (_options.CommitTimeColumn is { } committed)
+            yield return (SqlIdentifier.Quote(committed), Null);
+        if (_options.LsnColumn is { } lsn)
+            yield return (SqlIdentifier.Quote(lsn), $"'{at}'::pg_lsn");
+        if (_options.OperationColumn is { } column)
+            yield return (SqlIdentifier.Quote(column), $"'{operation}'");
+    }
+
+    /// <summary>What makes a row another one than the source's; null: nothing does.</summary>
+    string? IsOther => Differences().ToList() is { Count: > 0 } differences ? $"({string.Join(" OR ", differences)})" : null;
+
+    IEnumerable<string> Differences()
+    {
+        // By stored form: 1.0 is not 1.00, and types without equality can be compared. Updates that are ignored cannot be told from damage.
+        if (Written.Count > 0 && (_options.Ignore & IgnoredChanges.Update) == 0)
+            yield return $"ROW({string.Join(", ", _columns.Select(Own))})::record OPERATOR(pg_catalog.*<>) ROW({string.Join(", ", _columns.Select(Staged))})::record";
+        if (_options.DeletedColumn is { } deleted)
+            yield return $"{Own(deleted)} IS NOT NULL";
+        // Rows that were there before the columns were wanted get them with the copy that brings the columns.
+        if (copy.Purpose == ChunkPurpose.Copy && (_options.LsnColumn ?? _options.OperationColumn) is { } added)
+            yield return $"{Own(added)} IS NULL";
+    }
 
     public string NoLongerPending(PositionRow row, IReadOnlyList<IReadOnlyList<string>> keys, KeyWindow? window)
     {
@@ -65,12 +120,7 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     // A key of another form is the same key.
     List<string> Written => [.. _columns.Where(c => !_key.Contains(c) || KeyOrder.MayLookDifferent(copy.Table.Table, c))];
 
-    string Columns => string.Join(", ", _columns.Select(SqlIdentifier.Quote));
-
     string SameKey => string.Join(" AND ", _key.Select(k => $"{Own(k)} = {Staged(k)}"));
-
-    // By stored form: 1.0 is not 1.00, and types without equality can be compared.
-    string IsOther => $"ROW({string.Join(", ", _columns.Select(Own))})::record OPERATOR(pg_catalog.*<>) ROW({string.Join(", ", _columns.Select(Staged))})::record";
 
     public static string Own(string column) => $"t.{SqlIdentifier.Quote(column)}";
 

@@ -40,7 +40,7 @@ sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims c
         if (!resumes)
         {
             await connection.QueryAsync(
-                StoredTables.CopyingSql(row, copy.Route.Source, copy.Route.Target, copy.Since, copy.Table.Columns, table.Oid, copy.Replace, copy.Transform), cancellationToken);
+                StoredTables.CopyingSql(row, copy.Route.Source, copy.Route.Target, copy.Since, [.. copy.Table.Columns, .. copy.Route.Options.ColumnNames], table.Oid, copy.Replace, copy.Transform), cancellationToken);
         }
 
         await row.CommitAsync(connection, cancellationToken);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Rosetta.Core.Chunks;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Wire;
@@ -20,18 +21,18 @@ sealed class KeySweep(ChunkedCopy copy, CopyTarget target, IReadOnlyList<bool> b
     {
         var columns = string.Join(", ", _key.Select(k => $"t.{SqlIdentifier.Quote(k)}"));
         var texts = string.Join(", ", _key.Select((k, i) => string.Create(CultureInfo.InvariantCulture, $"t.{SqlIdentifier.Quote(k)}::text AS rosetta_key_{i}")));
-        var from = after is null ? "" : $" WHERE ({columns}) > ({string.Join(", ", _key.Select((k, i) => $"{SqlIdentifier.Literal(after[i])}::{TypeOf(k)}"))})";
+        var from = after is null ? "" : $" AND ({columns}) > ({string.Join(", ", _key.Select((k, i) => $"{SqlIdentifier.Literal(after[i])}::{TypeOf(k)}"))})";
         var found = await connection.QueryAsync(
-            $"SELECT {texts} FROM {_table} t{from} ORDER BY {columns} LIMIT {most.ToString(CultureInfo.InvariantCulture)}", cancellationToken);
+            $"SELECT {texts} FROM {_table} t WHERE true{from}{new ChunkStatements(copy, target).Living("t.")} ORDER BY {columns} LIMIT {most.ToString(CultureInfo.InvariantCulture)}", cancellationToken);
         var keys = new List<IReadOnlyList<string>>(found.Rows.Count);
         for (var i = 0; i < found.Rows.Count; i++)
             keys.Add([.. Enumerable.Range(0, _key.Count).Select(k => found.RequiredText(i, k))]);
         return new KeyRun(keys, keys.Count < most, byBytes);
     }
 
-    /// <summary>Deletes what was found missing; null when there is nothing.</summary>
+    /// <summary>Deletes, or marks, what was found missing; null when there is nothing.</summary>
     /// <param name="named">It returns the keys, as JSON.</param>
-    public string? DeleteSql(SweptKeys swept, KeyWindow? window, bool named)
+    public string? DeleteSql(SweptKeys swept, KeyWindow? window, Lsn at, bool named)
     {
         var gone = swept.Missing ?? swept.Run.Keys;
         if (gone.Count == 0)
@@ -43,7 +44,8 @@ sealed class KeySweep(ChunkedCopy copy, CopyTarget target, IReadOnlyList<bool> b
             ? ""
             : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {string.Join(" AND ", _key.Select(k => $"{Own(k)} = s.{SqlIdentifier.Quote(k)}"))})";
         var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(Own)})";
-        return $"DELETE FROM {_table} t USING unnest({arrays}) g({names}) WHERE {same}{staged}{untouched}{(named ? $" RETURNING {ChunkDifferences.KeyJson(copy, Own)}" : "")}";
+        var sql = new ChunkStatements(copy, target);
+        return $"{(sql.Marking(at) is { } set ? $"UPDATE {_table} t SET {set} FROM" : $"DELETE FROM {_table} t USING")} unnest({arrays}) g({names}) WHERE {same}{staged}{untouched}{sql.Living("t.")}{(named ? $" RETURNING {ChunkDifferences.KeyJson(copy, Own)}" : "")}";
     }
 
     string TypeOf(string column) => target.Table.Find(column)!.TypeSql;

@@ -41,7 +41,7 @@ sealed class RangeDigests(
             var disturbed = await FindDisturbedAsync(stage, digest, cancellationToken);
             var table = copy.Table.Table;
             var here = DigestSql.Parse(await stage.Connection.QueryAsync(
-                sql.Read(table, target.Table.OnlySql, ChunkSql.Range(table, digest.Range, "t.")), cancellationToken));
+                sql.Read(table, target.Table.OnlySql, ChunkSql.Range(table, digest.Range, "t.") + new ChunkStatements(copy, target).Living("t.")), cancellationToken));
             var differing = digest.Source.DifferingFrom(here).ToHashSet();
             return new DigestVerdict([.. differing.Union(disturbed).Order()], differing.Except(disturbed).Count());
         }

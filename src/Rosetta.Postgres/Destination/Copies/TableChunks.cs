@@ -1,6 +1,9 @@
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Failpoints;
+using Rosetta.Core.Options;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fencing;
 using Rosetta.Postgres.Destination.Plans;
 using Rosetta.Postgres.Snapshot;
@@ -53,7 +56,8 @@ sealed class TableChunks(
         return await (await StageOfAsync(stage, cancellationToken)).FillAsync(source, cancellationToken);
     }
 
-    public bool MayHaveDigests => copy.DeletesExtra && sweep is null && target.Casts.Count == 0;
+    // Ignored updates make rows differ that are right.
+    public bool MayHaveDigests => copy.DeletesExtra && sweep is null && target.Casts.Count == 0 && (copy.Route.Options.Ignore & IgnoredChanges.Update) == 0;
 
     public async Task<IRangeDigests?> OpenDigestsAsync(string form, CancellationToken cancellationToken)
     {
@@ -62,6 +66,10 @@ sealed class TableChunks(
             return null;
         var sql = await DigestSql.DescribeAsync(connection, target.Table.Oid, copy.Table, cancellationToken);
         if (sql?.Form != form)
+            return null;
+        // Rows that lack what the copy is to add are equal to a digest.
+        if (copy.Purpose == ChunkPurpose.Copy && (copy.Route.Options.LsnColumn ?? copy.Route.Options.OperationColumn) is { } added
+            && (await connection.QueryAsync($"SELECT FROM {target.Table.OnlySql} WHERE {SqlIdentifier.Quote(added)} IS NULL LIMIT 1", cancellationToken)).RowCount > 0)
             return null;
         for (var stage = 0; stage < _stages.Length; stage++)
             await StageOfAsync(stage, cancellationToken);
@@ -78,7 +86,7 @@ sealed class TableChunks(
         await _landed[stage];
         Failpoint.Hit(FailpointNames.CopyBegun);
         var into = (await StageOfAsync(stage, cancellationToken)).Connection;
-        var load = new CopyLoad(into, target, copy.Table.Columns, copy.Table.Format);
+        var load = new CopyLoad(into, target, source.ColumnNames, copy.Table.Format);
         try
         {
             await into.QueryAsync("BEGIN", cancellationToken);
@@ -160,11 +168,11 @@ sealed class TableChunks(
         {
             var window = keys.Count > 0 ? await stage.FillWindowAsync(PlanOfKeys(), keys, cancellationToken) : null;
             if (chunk.Swept is { } swept)
-                return await LandSweptAsync(stage, swept, window, cancellationToken);
+                return await LandSweptAsync(stage, swept, chunk.High, window, cancellationToken);
             if (window is not null)
                 await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", cancellationToken);
             var found = _differences is null ? null : await _differences.FindAsync(connection, chunk.Range, window, cancellationToken);
-            var landing = found is not null && (copy.Purpose == ChunkPurpose.Compare || found.IsEmpty) ? found : await WriteAsync(connection, chunk.Range, window, cancellationToken);
+            var landing = found is not null && (copy.Purpose == ChunkPurpose.Compare || found.IsEmpty) ? found : await WriteAsync(connection, chunk.Range, chunk.High, window, cancellationToken);
             if (chunk.Range.Keys is { } read)
                 await connection.QueryAsync(_sql.NoLongerPending(row, read, window), cancellationToken);
             else if (chunk.Range.IsWhole && LandedSql(chunk.Range, chunk.Rows) is { } landed)
@@ -183,11 +191,11 @@ sealed class TableChunks(
         }
     }
 
-    async ValueTask<ChunkLanding> LandSweptAsync(ChunkStage stage, SweptKeys swept, KeyWindow? window, CancellationToken cancellationToken)
+    async ValueTask<ChunkLanding> LandSweptAsync(ChunkStage stage, SweptKeys swept, Lsn at, KeyWindow? window, CancellationToken cancellationToken)
     {
         var keys = new List<DifferingKey>();
         var deleted = 0L;
-        if (sweep!.DeleteSql(swept, window, named: _differences is not null) is { } delete)
+        if (sweep!.DeleteSql(swept, window, at, named: _differences is not null) is { } delete)
         {
             var gone = await stage.Connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {delete}", cancellationToken);
             deleted = gone.RowCount;
@@ -203,15 +211,15 @@ sealed class TableChunks(
         return new ChunkLanding(0, 0, deleted, null) { Keys = keys };
     }
 
-    async Task<ChunkLanding> WriteAsync(PgConnection connection, ChunkRange range, KeyWindow? window, CancellationToken cancellationToken)
+    async Task<ChunkLanding> WriteAsync(PgConnection connection, ChunkRange range, Lsn at, KeyWindow? window, CancellationToken cancellationToken)
     {
         var deleted = copy.DeletesExtra && sweep is null && range.Keys is null
-            ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(range, window)}", cancellationToken)).RowCount
+            ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(range, window, at)}", cancellationToken)).RowCount
             : 0;
         await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
         // Of a copy that began with an empty table every row that is there is the stream's own, so the newest.
-        var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering, cancellationToken)).RowCount;
-        var inserted = (await connection.QueryAsync(_sql.InsertMissing, cancellationToken)).RowCount;
+        var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering(at), cancellationToken)).RowCount;
+        var inserted = (await connection.QueryAsync(_sql.InsertMissing(at), cancellationToken)).RowCount;
         return new ChunkLanding(inserted, updated, deleted, null);
     }
 

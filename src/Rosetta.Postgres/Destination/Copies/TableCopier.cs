@@ -1,3 +1,4 @@
+using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
@@ -17,8 +18,9 @@ sealed class TableCopier(PgConnection connection, PositionRow row, TableClaims c
         await connection.QueryAsync("BEGIN", cancellationToken);
         Failpoint.Hit(FailpointNames.CopyBegun);
         await claims.TakeAsync(connection, copy.Route, cancellationToken);
-        var target = await CopyTarget.MakeAsync(connection, copy, source.ColumnNames, mayHaveRows: false, cancellationToken);
-        var outcome = await LoadAsync(copy, target, source, cancellationToken);
+        var merges = copy.EmptyFirst && copy.Route.Options.Merges(copy.Table);
+        var target = await CopyTarget.MakeAsync(connection, copy, source.ColumnNames, mayHaveRows: merges, cancellationToken);
+        var outcome = merges ? await MergeAsync(copy, target, source, cancellationToken) : await LoadAsync(copy, target, source, cancellationToken);
         await connection.QueryAsync(
             StoredTables.StreamsSql(row, copy.Route.Source, copy.Route.Target, copy.Since, outcome.Rows, source.ColumnNames, copy.Table.Oid, copy.Transform), cancellationToken);
         Failpoint.Hit(FailpointNames.CopyBeforeCommit);
@@ -43,6 +45,40 @@ sealed class TableCopier(PgConnection connection, PositionRow row, TableClaims c
             await load.AbortAsync();
             throw;
         }
+    }
+
+    /// <summary>Rows that are there stay as far as the table's options say so: the copy goes beside them and is brought over as one chunk.</summary>
+    async Task<CopyOutcome> MergeAsync(TableCopy copy, CopyTarget target, ICopySource source, CancellationToken cancellationToken)
+    {
+        if (!target.Table.PrimaryKey.SequenceEqual(copy.Table.PrimaryKey))
+        {
+            throw new FaultException(new Fault(
+                ErrorClass.Table, $"{copy.Route.Target} has another primary key than {copy.Route.Source}, so rows that are to stay there cannot be told from those that are copied.",
+                $"Give {copy.Route.Target.ToSql()} the same primary key, or empty it."));
+        }
+
+        var chunk = new ChunkedCopy(copy.Route, new ChunkTable(copy.Table, source.ColumnNames, copy.Format, null), true, true, copy.Since);
+        var sql = new ChunkStatements(chunk, target);
+        long bytes = 0;
+        await connection.QueryAsync($"{sql.MakeStage} ON COMMIT DROP", cancellationToken);
+        long rows;
+        await using (var into = await connection.CopyInAsync(sql.CopyStage, cancellationToken))
+        {
+            await foreach (var piece in source.ReadAsync(cancellationToken))
+            {
+                await into.WriteAsync(piece, cancellationToken);
+                bytes += piece.Length;
+                copy.Progress?.Report(new CopyProgress(source.Rows ?? EstimatedRows(copy, bytes), bytes));
+            }
+
+            rows = (await into.CompleteAsync(cancellationToken)).RowCount;
+        }
+
+        await connection.QueryAsync("ANALYZE pg_temp.rosetta_chunk", cancellationToken);
+        if (chunk.DeletesExtra)
+            await connection.QueryAsync(sql.DeleteExtra(new ChunkRange(null, null), null, copy.Since), cancellationToken);
+        await connection.QueryAsync($"{sql.UpdateDiffering(copy.Since)}; {sql.InsertMissing(copy.Since)}", cancellationToken);
+        return new CopyOutcome(rows, bytes);
     }
 
     // The destination tells the number of rows at the end only. A source that does not count them is as good as its statistics.

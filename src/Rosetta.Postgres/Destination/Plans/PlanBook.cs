@@ -36,7 +36,7 @@ sealed class PlanBook : IDisposable
         {
             var applies = Applies(source, out var route, out var stored);
             // A table that was copied again may have been made anew.
-            if (applies && (plan.Target.Oid == 0 || plan.Catalog != Catalog || plan.Target.Name != route!.Target || plan.Since != stored!.Table.Since || plan.IsCopying != stored.Table.Copying is not null || !SameColumns(plan.Wanted, route.Columns)))
+            if (applies && (plan.Target.Oid == 0 || plan.Catalog != Catalog || plan.Target.Name != route!.Target || plan.Since != stored!.Table.Since || plan.IsCopying != stored.Table.Copying is not null || plan.Options != route.Options || !SameColumns(plan.Wanted, route.Columns)))
                 Discard(plan);
             else
                 plan.IsSkipped = !applies;

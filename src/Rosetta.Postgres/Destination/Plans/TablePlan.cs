@@ -1,5 +1,6 @@
 using Rosetta.Core.Changes;
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Options;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fold;
@@ -11,8 +12,11 @@ namespace Rosetta.Postgres.Destination.Plans;
 /// <summary>How one relation's changes get into its table: columns, key, mode, statements, and the fold of the run under way.</summary>
 sealed class TablePlan : IDisposable
 {
-    TablePlan(Relation relation, TableName source, TargetTable target, IReadOnlyList<BoundColumn> columns, int[] key, bool keyIsPrimary, RowSource rows)
+    TablePlan(
+        Relation relation, TableName source, TargetTable target, IReadOnlyList<BoundColumn> columns, int[] key, bool keyIsPrimary, RowSource rows,
+        TableOptions options)
     {
+        Options = options;
         Relation = relation;
         Source = source;
         Target = target;
@@ -23,6 +27,10 @@ sealed class TablePlan : IDisposable
         Bound = new BoundColumn?[relation.Columns.Count];
         foreach (var column in columns)
             Bound[column.RelationIndex] = column;
+        var added = options.ColumnNames.ToHashSet();
+        WholeColumns = added.Count == 0 ? columns : [.. columns.Where(c => !added.Contains(c.Target.Name))];
+        BoundWhole = added.Count == 0 ? Bound : [.. Bound.Select(c => c is not null && added.Contains(c.Target.Name) ? null : c)];
+        MarkShape = options.SoftDeletes ? Shapes.NumberOf(Marks(relation, key, added)) : None;
         Identity = Enumerable.Range(0, relation.Columns.Count).Where(i => relation.Columns[i].IsKey).ToArray();
         Fold = new TableFold(rows, Shapes, key, Identity);
         Statements = new TableStatements(this);
@@ -31,6 +39,36 @@ sealed class TablePlan : IDisposable
     }
 
     const uint AclItem = 1033;
+
+    const int None = -1;
+
+    /// <summary>What is wanted of the table beyond its rows.</summary>
+    public TableOptions Options { get; }
+
+    /// <summary>A TRUNCATE of the source is not applied.</summary>
+    public bool IgnoresTruncate => (Options.Ignore & IgnoredChanges.Truncate) != 0;
+
+    /// <summary>The shape of rows that only say that a row is deleted; -1 when deletes delete.</summary>
+    public int MarkShape { get; }
+
+    /// <summary>The columns by which a row without a key is found: all but those that options add.</summary>
+    public IReadOnlyList<BoundColumn> WholeColumns { get; }
+
+    /// <summary>The same by position in the relation.</summary>
+    public BoundColumn?[] BoundWhole { get; }
+
+    static ulong[] Marks(Relation relation, int[] key, HashSet<string> added)
+    {
+        var marks = new ulong[(relation.Columns.Count + 63) / 64];
+        for (var i = 0; i < relation.Columns.Count; i++)
+        {
+            var isKey = relation.Identity == ReplicaIdentity.Full ? key.Contains(i) : relation.Columns[i].IsKey;
+            if (isKey || added.Contains(relation.Columns[i].Name))
+                marks[i / 64] |= 1UL << (i % 64);
+        }
+
+        return marks;
+    }
 
     /// <summary>The relation as the stream describes it; replaced by an equal one after a reconnection.</summary>
     public Relation Relation { get; set; }
@@ -124,12 +162,13 @@ sealed class TablePlan : IDisposable
 
     /// <summary>A plan for changes that are not applied.</summary>
     public static TablePlan Skipped(Relation relation, TableName source, RowSource rows, TableName? target = null) =>
-        new(relation, source, new TargetTable(0, target ?? source, 'r', [], [], false, false, false, false, []), [], [], false, rows) { IsSkipped = true };
+        new(relation, source, new TargetTable(0, target ?? source, 'r', [], [], false, false, false, false, []), [], [], false, rows, TableOptions.None) { IsSkipped = true };
 
     public static TablePlan Create(
-        Relation relation, TableName source, TargetTable target, IReadOnlyList<BoundColumn> columns, int[] key, bool keyIsPrimary, bool replicaRole, RowSource rows)
+        Relation relation, TableName source, TargetTable target, IReadOnlyList<BoundColumn> columns, int[] key, bool keyIsPrimary, bool replicaRole, RowSource rows,
+        TableOptions options)
     {
-        return new TablePlan(relation, source, target, columns, key, keyIsPrimary, rows)
+        return new TablePlan(relation, source, target, columns, key, keyIsPrimary, rows, options)
         {
             Mode = ApplyModes.Choose(target, key.Length > 0, keyIsPrimary, replicaRole),
             IsWhole = target.Columns.Count(c => !c.Generated) == columns.Count,

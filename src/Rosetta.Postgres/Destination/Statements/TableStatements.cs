@@ -181,8 +181,8 @@ sealed class TableStatements(TablePlan plan)
     {
         var rowId = plan.Target.Kind == 'p' ? "(tableoid, ctid)" : "ctid";
         var columns = plan.Target.Kind == 'p' ? "m.tableoid, m.ctid" : "m.ctid";
-        var mine = string.Join(", ", plan.Columns.Select(c => $"m.{c.Sql}"));
-        var given = string.Join(", ", plan.Columns.Select((c, i) => c.TypedParameter(first + i)));
+        var mine = string.Join(", ", plan.WholeColumns.Select(c => $"m.{c.Sql}"));
+        var given = string.Join(", ", plan.WholeColumns.Select((c, i) => c.TypedParameter(first + i)));
         return $"{rowId} = (SELECT {columns} FROM {plan.Target.OnlySql} AS m WHERE ROW({mine})::record OPERATOR(pg_catalog.*=) ROW({given})::record LIMIT 1)";
     }
 

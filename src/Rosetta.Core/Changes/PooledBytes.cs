@@ -1,16 +1,16 @@
 using System.Buffers;
 using System.Buffers.Binary;
-using Rosetta.Core.Changes;
 
-namespace Rosetta.Transforms.Rewriting;
+namespace Rosetta.Core.Changes;
 
 /// <summary>Bytes in a pooled array that grows; the array goes to the batch that is made of it.</summary>
-struct PooledBytes(int capacity)
+public struct PooledBytes(int capacity)
 {
     byte[] _array = ArrayPool<byte>.Shared.Rent(capacity);
 
     public int Length { get; private set; }
 
+    /// <summary>Rented; another one after it has grown.</summary>
     public readonly byte[] Array => _array;
 
     public void Write(ReadOnlySpan<byte> bytes)

@@ -1,0 +1,45 @@
+using Rosetta.Core.Options;
+using Rosetta.Core.Tables;
+using Xunit;
+
+namespace Rosetta.Core.Tests.Options;
+
+public sealed class TableOptionsTests
+{
+    static readonly TableOptions Soft = new() { DeletedColumn = "gone", LsnColumn = "at", Ignore = IgnoredChanges.Truncate };
+
+    [Fact]
+    public void Should_come_back_from_what_is_stored_and_take_words_that_nobody_knows_for_nothing()
+    {
+        Assert.Equal(Soft, TableOptionsJson.Parse(TableOptionsJson.ToJson(Soft)));
+        Assert.Equal("{}", TableOptionsJson.ToJson(TableOptions.None));
+        Assert.Equal(TableOptions.None, TableOptionsJson.Parse("{}"));
+        Assert.Equal(
+            new TableOptions { DeletedColumn = "_deleted_at", Ignore = IgnoredChanges.Update, OperationColumn = "_rosetta_operation" },
+            TableOptionsJson.Parse("""{"delete_mode": "soft", "ignore": ["update", "what", 5], "metadata": ["operation", "who"], "metadata_names": {"operation": ""}}"""));
+        Assert.Equal(TableOptions.None, TableOptionsJson.Parse("""["soft"]"""));
+    }
+
+    [Fact]
+    public void Should_name_different_options_differently_and_none_not_at_all()
+    {
+        Assert.Null(TableOptions.None.Fingerprint);
+        Assert.Equal(Soft.Fingerprint, (Soft with { }).Fingerprint);
+        Assert.NotEqual(Soft.Fingerprint, (Soft with { DeletedColumn = "other" }).Fingerprint);
+        Assert.NotEqual(Soft.Fingerprint, (Soft with { LsnColumn = null, OperationColumn = "at" }).Fingerprint);
+    }
+
+    [Fact]
+    public void Should_refuse_a_name_that_is_taken_and_marks_in_a_table_without_a_key()
+    {
+        var table = Table(["id", "gone"], ["id"]);
+        Assert.Contains("column gone of its own", Soft.Misfit(table, null)!.Value.Reason, StringComparison.Ordinal);
+        Assert.Null(Soft.Misfit(table, ["id"]));
+        Assert.Contains("no key", Soft.Misfit(Table(["id"], []) with { ReplicaIdentity = 'f' }, null)!.Value.Reason, StringComparison.Ordinal);
+        Assert.Null(new TableOptions { LsnColumn = "at" }.Misfit(Table(["id"], []) with { ReplicaIdentity = 'f' }, null));
+        Assert.Null(TableOptions.None.Misfit(table, null));
+    }
+
+    static TableDescription Table(string[] columns, string[] key) => new(
+        1, new TableName("public", "t"), [.. columns.Select(c => new ColumnDescription(c, 23, -1, "integer", false, null, null, null, true))], key, 'd', key, 0, 0);
+}
