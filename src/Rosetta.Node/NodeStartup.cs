@@ -24,7 +24,7 @@ sealed partial class NodeStartup(
         {
             var store = await access.OpenAsync(stoppingToken).ConfigureAwait(false);
             var services = new PipelineServices(
-                store.Installation.Uuid, store.Pipelines, store.PipelineDestinations, store.Epochs, store.SlotRecords, store.Reports, store.Requests, store.Backfills, store.Verifies, store.Notifications,
+                store.Installation.Uuid, store.Pipelines, store.PipelineDestinations, store.Epochs, store.SlotRecords, store.Reports, store.Requests, store.Backfills, store.Verifies, store.Notifications, store.DataFlow,
                 DestinationFactory.Make, settings.Pipelines, time);
             var listener = new ConfigListener(store.Database, loggers.CreateLogger<ConfigListener>());
             await PipelineHosting

@@ -24,7 +24,7 @@ public sealed record CopyPlan(
     {
         var copies = new List<(PlannedTable, bool)>();
         var adoptions = new List<PlannedTable>();
-        foreach (var table in plan.Tables.Where(t => t.Route is not null))
+        foreach (var table in plan.Tables.Where(t => t.Route is not null && !t.Paused))
         {
             var ordered = plan.Resync.TryGetValue(table.Source, out var order) && !done.Contains((table.Source, order.RequestId));
             var known = states.GetValueOrDefault(table.Source) is { } there && there.Target == table.Route!.Target ? there : null;

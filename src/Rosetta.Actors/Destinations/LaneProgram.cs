@@ -143,7 +143,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     /// <summary>Copies, adopts and forgets what the plan asks for. False: the plan changed meanwhile or a copy has to be tried again.</summary>
     async Task<bool> FollowPlanAsync(IDestinationSession session, DestinationPlan plan, CancellationToken cancellationToken)
     {
-        var routes = plan.Tables.Where(t => t.Route is not null).ToDictionary(t => t.Source, t => t.Route!);
+        var routes = plan.Tables.Where(t => t.Route is not null && !t.Paused).ToDictionary(t => t.Source, t => t.Route!);
         // Before anything is forgotten: what a table's changed choice has called off may still be landing.
         await _chunks!.KeepAsync(routes).ConfigureAwait(false);
         foreach (var (table, route) in _refused.Where(r => !r.Value.IsSameAs(routes.GetValueOrDefault(r.Key))))
@@ -154,6 +154,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             await session.ForgetTableAsync(table, cancellationToken).ConfigureAwait(false);
         context.Holds(session.Tables.Keys.Concat(routes.Keys).ToHashSet());
         await StopDriftedAsync(session, plan, cancellationToken).ConfigureAwait(false);
+        await StopPausedAsync(session, plan, cancellationToken).ConfigureAwait(false);
         FinishOrders(session, plan);
         var chunked = _stopping ? [] : WantedByChunks(session, plan, todo);
         var refused = await BeginAsync(session, chunked, cancellationToken).ConfigureAwait(false);
@@ -199,7 +200,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             .Where(c => (!isFirst || OrderOf(c.Table.Source) is not null) && IsMadeAlike(c.Table) && !_chunks!.IsUnfit(c.Table.Source) && c.Table.Description is not { PrimaryKey.Count: 0 })
             .Select(c => new WantedCopy(c.Table, c.EmptyFirst, !IsReplacing(c.Table.Source) || IsOtherwise(c.Table), OrderOf(c.Table.Source))).ToList();
         wanted.AddRange(plan.Tables
-            .Where(t => t.Route is not null && IsMadeAlike(t) && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))
+            .Where(t => t is { Route: not null, Paused: false } && IsMadeAlike(t) && session.Tables.GetValueOrDefault(t.Source) is { Copying: not null, Stop: null } && wanted.All(w => w.Table.Source != t.Source))
             .Select(t => new WantedCopy(t, IsReplacing(t.Source), false, OrderOf(t.Source))));
         return wanted;
 
@@ -265,6 +266,19 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             context.DriftsStored(plan);
         }
     }
+
+    /// <summary>What comes while a table is paused passes it by, so that it is stored as stopped: only a copy makes it stream again.</summary>
+    async Task StopPausedAsync(IDestinationSession session, DestinationPlan plan, CancellationToken cancellationToken)
+    {
+        foreach (var table in plan.Tables.Where(t => t.Paused && session.Tables.GetValueOrDefault(t.Source) is { Stop: null }))
+        {
+            var stop = new TableStop(new Position(Lane.Passed, 0), null, null, "It was paused by an operator.", ResumeRemedy(table.Source));
+            await session.StopTableAsync(table.Source, stop, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    string ResumeRemedy(TableName table) =>
+        $"POST /pipelines/{context.PipelineId}/destinations/{context.DestinationId}/tables/{table}/resume copies it again and goes on.";
 
     /// <summary>A table whose rows were made by another transform than is asked for now does not go on with them when it could not be copied again.</summary>
     async Task StopOutdatedAsync(IDestinationSession session, DestinationPlan plan, TableName table, string error, CancellationToken cancellationToken)
@@ -373,6 +387,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 shown = shown with { SnapshotRowsEstimated = known.CopiedRows };
             if (known is { Stop: null, Missing: { } missing })
                 shown = shown with { Error = missing.Reason, Remedy = missing.Remedy };
+            if (table.Paused)
+                shown = shown with { Error = null, Remedy = ResumeRemedy(table.Source) };
             if (known is null && Status.Of(table.Source) is { State: TableState.Error } before && _refused.ContainsKey(table.Source))
                 shown = before;
             Status.Set(shown);
@@ -393,10 +409,10 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         foreach (var (table, order) in plan.Resync)
         {
             var planned = plan.Tables.FirstOrDefault(t => t.Source == table);
-            var nothingToDo = planned?.Route is null
+            var nothingToDo = planned is null or { Route: null } or { Paused: true }
                 || (!order.Force && session.Tables.TryGetValue(table, out var known) && known.Streams);
             if (nothingToDo && !_done.Contains((table, order.RequestId)))
-                Answer(table, order, planned?.Error);
+                Answer(table, order, planned is { Paused: true } ? "It is paused at this destination." : planned?.Error);
         }
     }
 }

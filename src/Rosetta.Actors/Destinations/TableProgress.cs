@@ -48,6 +48,7 @@ public sealed record TableProgress(
     public static TableState StateOf(PlannedTable table, DestinationTable? known, Lsn passed) => table switch
     {
         { Excluded: true } => TableState.Excluded,
+        { Paused: true } => TableState.Paused,
         { Error: not null } => TableState.Error,
         _ when known?.Stop is not null => TableState.Error,
         _ when known?.Since is null => TableState.Pending,

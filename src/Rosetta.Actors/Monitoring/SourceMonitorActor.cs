@@ -2,6 +2,8 @@ using Akka.Actor;
 using Akka.Event;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Pipelines;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Catalog;
 using Rosetta.Postgres.Source;
 using Rosetta.Store;
 using Rosetta.Store.Monitoring;
@@ -14,6 +16,9 @@ public sealed record MonitorServices(ConfigStore Store, TimeSpan Interval, TimeP
 {
     /// <summary>How long WAL metrics are kept.</summary>
     public TimeSpan Retention { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary>How long the counts of rows by minute are kept.</summary>
+    public TimeSpan FlowRetention { get; init; } = TimeSpan.FromDays(30);
 }
 
 /// <summary>
@@ -89,8 +94,25 @@ public sealed class SourceMonitorActor : ReceiveActor, IWithTimers
             }
         }
 
+        await _services.Store.DataFlow.TrimAsync(_services.FlowRetention, limit.Token).ConfigureAwait(false);
         return new Looked(failures);
     }
+
+    /// <summary>What has changed of the tables since the last look, whichever node it was; the first look only remembers.</summary>
+    async Task RecordShapesAsync(SourceDefinition source, SourceDatabase database, CancellationToken cancellationToken)
+    {
+        var now = (await new SourceCatalog(database).ListAsync(null, cancellationToken).ConfigureAwait(false)).Select(t => TableShape.Of(t.Description)).ToList();
+        var known = await _services.Store.SchemaHistory.ShapesAsync(source.Id, cancellationToken).ConfigureAwait(false);
+        var before = known.Select(s => new TableShape(TableName.Parse(s.Table), s.Oid, s.Columns, s.Fingerprint)).ToList();
+        var changes = known.Count == 0 ? [] : SchemaChanges.Between(before, now);
+        if (known.Count > 0 && changes.Count == 0)
+            return;
+        await _services.Store.SchemaHistory.RememberAsync(
+            source.Id, [.. now.Select(s => new KnownShape(s.Table.ToString(), s.Oid, s.Columns, s.Fingerprint))],
+            [.. changes.Select(c => new NewSchemaChange(c.Shape.Table.ToString(), Words(c), c.Shape.Columns))], cancellationToken).ConfigureAwait(false);
+    }
+
+    static string Words(Postgres.Source.SchemaChange change) => change.RenamedFrom is { } old ? $"{change.Change}: from {old}" : change.Change;
 
     async Task RecordAsync(SourceDefinition source, CancellationToken cancellationToken)
     {
@@ -99,6 +121,7 @@ public sealed class SourceMonitorActor : ReceiveActor, IWithTimers
         var wal = await new SourceMonitorQueries(database).WalAsync(cancellationToken).ConfigureAwait(false);
         // Without the right to see pg_wal, what the slots keep is the best known lower bound.
         var size = wal.WalSizeBytes ?? wal.Slots.Select(s => s.RetainedBytes).DefaultIfEmpty(0).Max();
+        await RecordShapesAsync(source, database, cancellationToken).ConfigureAwait(false);
         await _services.Store.WalMetrics.AddAsync(
             source.Id, size, [.. wal.Slots.Select(s => new SlotMetric(s.Name, s.RetainedBytes, s.IsActive))], _services.Retention, cancellationToken)
             .ConfigureAwait(false);

@@ -62,6 +62,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         Receive<JobsFound>(OnJobsFound);
         Receive<JobMessages.WhichLanes>(_ => Sender.Tell(Lanes()));
         Receive<ReportTick>(_ => Report());
+        Receive<FlowTick>(_ => RecordFlows());
+        Receive<FlowsRecorded>(OnFlowsRecorded);
         Receive<Reported>(OnReported);
         Receive<DestinationActor.Fenced>(_ => OnFenced());
         Receive<ReplicationActor.Fenced>(_ => OnFenced());
@@ -147,6 +149,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         OnRequests(new RequestsFound(_generation, loaded.Requests));
         AttachMissing();
         Timers.StartPeriodicTimer("report", ReportTick.Instance, TimeSpan.FromMilliseconds(50), ReportInterval);
+        _flows = new FlowMeter();
+        Timers.StartPeriodicTimer("flows", FlowTick.Instance, FlowInterval, FlowInterval);
         Timers.StartPeriodicTimer("jobs", JobTick.Instance, TimeSpan.Zero, JobInterval);
     }
 
@@ -282,6 +286,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         _phase = Phase.Stopping;
         _log.Info("Pipeline {Pipeline} [{Name}] stops: its lanes are drained", _id, _run.Definition.Name);
         Report();
+        RecordFlows();
         StopJobs();
         Failpoint.Hit(FailpointNames.StopDraining);
         _replication!.Tell(ReplicationActor.StopReading.Instance);

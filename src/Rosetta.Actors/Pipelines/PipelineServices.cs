@@ -23,6 +23,7 @@ public sealed record PipelineServices(
     BackfillJobRepository Backfills,
     VerifyRunRepository Verifies,
     NotificationRepository Notifications,
+    DataFlowRepository DataFlow,
     Func<DestinationDefinition, IDestination> OpenDestination,
     PipelineSettings Settings,
     TimeProvider Time);

@@ -38,6 +38,7 @@ public static class PipelinePlanner
         {
             var tables = PlanTables(destination, catalog, published)
                 .Select(t => Judge(t, failures, unreadable, insertOnly))
+                .Select(t => destination.PausedTables.Contains(t.Source.ToString()) ? t with { Paused = !t.Excluded } : t)
                 .ToList();
             plans[destination.Destination.Id] = new DestinationPlan(
                 tables, destination.Snapshot == SnapshotChoice.Initial,

@@ -52,10 +52,11 @@ public sealed record DestinationPlan(
         && Drifts.All(d => other.Drifts.TryGetValue(d.Key, out var reason) && reason == d.Value);
 
     static bool Same(PlannedTable a, PlannedTable b) =>
-        a.Source == b.Source && a.Excluded == b.Excluded && a.InsertOnly == b.InsertOnly && a.Error == b.Error && a.Remedy == b.Remedy
+        a.Source == b.Source && a.Excluded == b.Excluded && a.InsertOnly == b.InsertOnly && a.Paused == b.Paused && a.Error == b.Error && a.Remedy == b.Remedy
         && a.Description?.Oid == b.Description?.Oid
         && a.Route?.Target == b.Route?.Target
         && a.Route?.Transform == b.Route?.Transform
+        && a.Route?.Options == b.Route?.Options
         && (a.Route?.Columns ?? []).SequenceEqual(b.Route?.Columns ?? []);
 }
 

@@ -51,6 +51,16 @@ static class PipelineDestinationEndpoints
             .HasPath("table", "schema.table").HasQuery(ResyncDryRun.Query, ResyncDryRun.QueryDescription, "boolean").NeedsRole(ApiRole.Operator)
             .Gives<TableAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
 
+        destinations.MapPost("/{destinationId:long}/tables/{table}/pause", PipelineRequests.PauseTableAsync)
+            .Describe("Stop a table at a destination", "Its changes pass it by until it is resumed; the other tables go on.")
+            .HasPath("table", "schema.table").NeedsRole(ApiRole.Operator)
+            .Gives<TableAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
+
+        destinations.MapPost("/{destinationId:long}/tables/{table}/resume", PipelineRequests.ResumeTableAsync)
+            .Describe("Let a paused table, or one in ERROR, go on", "By a resync, which brings what has passed it by.")
+            .HasPath("table", "schema.table").NeedsRole(ApiRole.Operator)
+            .Gives<TableAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
+
         destinations.MapPost("/{destinationId:long}/tables/{table}/preview", PreviewEndpoint.RunAsync)
             .Describe("Show what a filter and custom SQL make of a table", "On the first rows of the source; nothing is saved. The table is schema.table, percent-encoded.")
             .HasPath("table", "schema.table").Takes<PreviewTransform>().Gives<PreviewAnswer>().Refuses(404, 503);

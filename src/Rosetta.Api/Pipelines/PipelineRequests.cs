@@ -8,6 +8,7 @@ using Rosetta.Core.Tables;
 using Rosetta.Postgres.Catalog;
 using Rosetta.Store;
 using Rosetta.Store.Requests;
+using Rosetta.Store.Runtime;
 
 namespace Rosetta.Api.Pipelines;
 
@@ -70,8 +71,41 @@ static class PipelineRequests
         return asked.Answer(_ => TypedResults.Accepted($"/api/v1/pipelines/{id}", answer));
     }
 
-    public static async Task<IResult> ResyncTableAsync(
-        long id, long destinationId, HttpContext context, ConfigStore store, CancellationToken cancellationToken)
+    public static Task<IResult> ResyncTableAsync(long id, long destinationId, HttpContext context, ConfigStore store, CancellationToken cancellationToken) =>
+        WithTableAsync(id, destinationId, context, store, async (table, accepted) =>
+        {
+            if (ResyncDryRun.IsAsked(context))
+            {
+                return await store.Pipelines.FindAsync(id, cancellationToken) is { } pipeline
+                    ? await ResyncDryRun.StartAsync(pipeline, [table.TableName], [destinationId], context, store, cancellationToken)
+                    : PipelineReader.NoPipeline(id);
+            }
+
+            if (IsPaused(table)) return Problem.Conflict($"Table {table.TableName} is paused. Resume it: that copies it again.");
+            var asked = await store.Requests.AddAsync(
+                id, PipelineRequestKind.ResyncTable, [destinationId], table.TableName, AccessControl.CallerOf(context).Name, cancellationToken);
+            return asked.Answer(_ => accepted(table));
+        }, cancellationToken);
+
+    public static Task<IResult> PauseTableAsync(long id, long destinationId, HttpContext context, ConfigStore store, CancellationToken cancellationToken) =>
+        WithTableAsync(id, destinationId, context, store, async (table, accepted) =>
+            (await store.PipelineDestinations.PauseTableAsync(id, destinationId, table.TableName, cancellationToken)).Answer(_ => accepted(table)), cancellationToken);
+
+    public static Task<IResult> ResumeTableAsync(long id, long destinationId, HttpContext context, ConfigStore store, CancellationToken cancellationToken) =>
+        WithTableAsync(id, destinationId, context, store, async (table, accepted) =>
+        {
+            var isPaused = await store.Pipelines.FindAsync(id, cancellationToken) is { } now
+                && now.Destinations.FirstOrDefault(d => d.Destination.Id == destinationId)?.PausedTables.Contains(table.TableName) == true;
+            if (!isPaused && table.State != "ERROR") return Problem.Conflict($"Table {table.TableName} is {table.State}: it is neither paused nor in ERROR.");
+            var resumed = await store.PipelineDestinations.ResumeTableAsync(id, destinationId, table.TableName, AccessControl.CallerOf(context).Name, cancellationToken);
+            return resumed.Answer(_ => accepted(table));
+        }, cancellationToken);
+
+    static bool IsPaused(TableView table) => table.State == "PAUSED";
+
+    static async Task<IResult> WithTableAsync(
+        long id, long destinationId, HttpContext context, ConfigStore store, Func<TableView, Func<TableView, IResult>, Task<IResult>> act,
+        CancellationToken cancellationToken)
     {
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
         if (pipeline.Destinations.All(d => d.Destination.Id != destinationId)) return PipelineReader.NoDestination(id, destinationId);
@@ -85,10 +119,8 @@ static class PipelineRequests
                 + $"one that is new at the source appears after POST /api/v1/pipelines/{id}/refresh.");
         }
 
-        if (table.State == "EXCLUDED") return Problem.Conflict($"Table {name} is excluded (enabled: false). Change table_syncs first.");
-        if (ResyncDryRun.IsAsked(context)) return await ResyncDryRun.StartAsync(pipeline, [name.ToString()], [destinationId], context, store, cancellationToken);
-        var asked = await store.Requests.AddAsync(
-            id, PipelineRequestKind.ResyncTable, [destinationId], name.ToString(), AccessControl.CallerOf(context).Name, cancellationToken);
-        return asked.Answer(_ => TypedResults.Accepted($"/api/v1/pipelines/{id}/destinations/{destinationId}/metadata", PipelineViews.ToAnswer(table)));
+        return table.State == "EXCLUDED"
+            ? Problem.Conflict($"Table {name} is excluded (enabled: false). Change table_syncs first.")
+            : await act(table, shown => TypedResults.Accepted($"/api/v1/pipelines/{id}/destinations/{destinationId}/metadata", PipelineViews.ToAnswer(shown)));
     }
 }

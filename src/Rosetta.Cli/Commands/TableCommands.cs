@@ -29,6 +29,12 @@ static class TableCommands
             Verb.Create("resync", "Makes the table at the destination equal to its source again", i => ResyncAsync(i, pipeline, destination, table),
                 pipeline, destination, table),
             Verb.Create(
+                "pause", "Stops the table at the destination; the others go on", i => AskAsync(i, (pipeline, destination, table), "pause", "paused"),
+                pipeline, destination, table),
+            Verb.Create(
+                "resume", "Lets a paused table, or one in ERROR, go on; it is copied again", i => AskAsync(i, (pipeline, destination, table), "resume", "resumed"),
+                pipeline, destination, table),
+            Verb.Create(
                 "preview", "Shows what a filter and SQL make of the table's rows; nothing is saved", i => PreviewAsync(i, (pipeline, destination, table), (filter, sql, columns, limit)),
                 pipeline, destination, table, filter, sql, columns, limit));
     }
@@ -83,6 +89,14 @@ static class TableCommands
                 $"{Quantities.Count(table.SnapshotRows)} of about {Quantities.Count(table.SnapshotRowsEstimated)}, {Quantities.Bytes(table.SnapshotBytes)}, {Quantities.Count((long)speed)} rows/s"
                 + (table.SnapshotWaitsFor is { } reason ? $"; waits: {reason}" : Views.PipelineView.Left(table.SnapshotSecondsLeft)))
             : Quantities.Count(table.SnapshotRows);
+
+    static async Task AskAsync(
+        Invocation i, (Argument<string> Pipeline, Argument<string> Destination, Argument<string> Table) path, string verb, string done)
+    {
+        var (p, d, name) = (await i.IdAsync("pipelines", path.Pipeline), await i.IdAsync("destinations", path.Destination), i.Value(path.Table));
+        var answer = await i.PostAsync($"pipelines/{p}/destinations/{d}/tables/{Lookups.Escape(name)}/{verb}");
+        i.Done(answer, $"{name} at {i.Value(path.Destination)} is {done}");
+    }
 
     static async Task ResyncAsync(Invocation i, Argument<string> pipeline, Argument<string> destination, Argument<string> table)
     {

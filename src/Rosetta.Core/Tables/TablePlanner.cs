@@ -8,7 +8,11 @@ namespace Rosetta.Core.Tables;
 /// <param name="Error">Why it cannot be replicated; null when it can.</param>
 /// <param name="Remedy">What to do about the error or about insert-only.</param>
 public sealed record PlannedTable(
-    TableName Source, TableRoute? Route, TableDescription? Description, bool Excluded, bool InsertOnly, string? Error, string? Remedy);
+    TableName Source, TableRoute? Route, TableDescription? Description, bool Excluded, bool InsertOnly, string? Error, string? Remedy)
+{
+    /// <summary>An operator has stopped it at this destination.</summary>
+    public bool Paused { get; init; }
+}
 
 /// <summary>Decides which tables go to a destination, and where: pure.</summary>
 public static class TablePlanner

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Dapper;
 using Rosetta.Core.Positions;
@@ -10,6 +11,15 @@ namespace Rosetta.Store.Monitoring;
 /// <param name="Change">What changed, in words ("column added: note text").</param>
 /// <param name="Columns">The columns after it, a JSON array.</param>
 public sealed record SchemaChange(long SourceId, long? PipelineId, string Table, Lsn? Lsn, string Change, JsonArray Columns, DateTime RecordedAt);
+
+/// <summary>A table of a source as it was at the last look.</summary>
+/// <param name="Columns">A JSON array.</param>
+/// <param name="Fingerprint">Equal when nothing differs.</param>
+public sealed record KnownShape(string Table, uint Oid, string Columns, string Fingerprint);
+
+/// <summary>A change that a look at the catalog found.</summary>
+/// <param name="Columns">The columns after it, a JSON array; of a dropped table as they were.</param>
+public sealed record NewSchemaChange(string Table, string Change, string Columns);
 
 /// <summary>The history of the sources' tables. Every method may throw <see cref="ConfigDatabaseUnavailableException"/>.</summary>
 public sealed class SchemaHistoryRepository(ConfigDatabase database)
@@ -29,6 +39,44 @@ public sealed class SchemaHistoryRepository(ConfigDatabase database)
                 cancellationToken: cancellationToken)),
             cancellationToken);
     }
+
+    /// <summary>The tables of a source as they were at the last look; empty before the first.</summary>
+    public Task<IReadOnlyList<KnownShape>> ShapesAsync(long sourceId, CancellationToken cancellationToken) =>
+        database.ReadAsync<IReadOnlyList<KnownShape>>(
+            async connection =>
+            {
+                var rows = await connection.QueryAsync<(string Table, long Oid, string Columns, string Fingerprint)>(new CommandDefinition(
+                    "SELECT table_name, oid, columns::text, fingerprint FROM known_shapes WHERE source_id = @sourceId ORDER BY table_name",
+                    new { sourceId }, cancellationToken: cancellationToken)).ConfigureAwait(false);
+                return [.. rows.Select(r => new KnownShape(r.Table, (uint)r.Oid, r.Columns, r.Fingerprint))];
+            },
+            cancellationToken);
+
+    /// <summary>Adds changes and replaces what was known by what is now, at once; nothing when the source is gone.</summary>
+    public Task RememberAsync(
+        long sourceId, IReadOnlyCollection<KnownShape> now, IReadOnlyCollection<NewSchemaChange> changes, CancellationToken cancellationToken) =>
+        database.TransactAsync(
+            async (connection, transaction) =>
+            {
+                var arguments = new
+                {
+                    sourceId, now = JsonSerializer.Serialize(now.Select(s => new { s.Table, oid = (long)s.Oid, columns = JsonNode.Parse(s.Columns), s.Fingerprint }), StoreTypes.Json),
+                    changes = JsonSerializer.Serialize(changes.Select(c => new { c.Table, c.Change, columns = JsonNode.Parse(c.Columns) }), StoreTypes.Json),
+                };
+                return await connection.ExecuteAsync(new CommandDefinition(
+                    """
+                    SELECT FROM sources WHERE id = @sourceId FOR UPDATE;
+                    INSERT INTO schema_history (source_id, table_name, change, columns)
+                    SELECT s.id, c."table", c.change, c.columns FROM sources s, jsonb_to_recordset(@changes::jsonb) AS c ("table" text, change text, columns jsonb)
+                    WHERE s.id = @sourceId;
+                    DELETE FROM known_shapes WHERE source_id = @sourceId;
+                    INSERT INTO known_shapes (source_id, table_name, oid, columns, fingerprint)
+                    SELECT s.id, n."table", n.oid, n.columns, n.fingerprint
+                    FROM sources s, jsonb_to_recordset(@now::jsonb) AS n ("table" text, oid bigint, columns jsonb, fingerprint text) WHERE s.id = @sourceId;
+                    """,
+                    arguments, transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);
+            },
+            cancellationToken);
 
     /// <summary>The changes of a source, newest first.</summary>
     public Task<Page<SchemaChange>> ListAsync(long sourceId, int limit, int offset, CancellationToken cancellationToken) =>

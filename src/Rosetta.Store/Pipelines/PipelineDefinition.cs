@@ -26,7 +26,11 @@ public sealed record PipelineDestination(
     DestinationDefinition Destination,
     SnapshotChoice Snapshot,
     Guid Generation,
-    ImmutableArray<TableSync> TableSyncs);
+    ImmutableArray<TableSync> TableSyncs)
+{
+    /// <summary>Tables that an operator has stopped here, in text form.</summary>
+    public ImmutableArray<string> PausedTables { get; init; } = [];
+}
 
 /// <summary>Whether the tables of a newly attached destination are copied first.</summary>
 public enum SnapshotChoice

@@ -83,6 +83,38 @@ public sealed class PipelineDestinationRepository(ConfigDatabase database, Pipel
             },
             cancellationToken);
 
+    /// <summary>Stops a table at a destination until it is resumed; idempotent.</summary>
+    public Task<StoreResult<PipelineDefinition>> PauseTableAsync(long pipelineId, long destinationId, string table, CancellationToken cancellationToken) =>
+        ChangeTableAsync(
+            pipelineId, destinationId,
+            "INSERT INTO paused_tables (pipeline_id, destination_id, table_name) VALUES (@pipelineId, @destinationId, @table) ON CONFLICT DO NOTHING",
+            new { pipelineId, destinationId, table }, cancellationToken);
+
+    /// <summary>Ends a table's pause, and asks for its copy: what was lost meanwhile comes with that.</summary>
+    public Task<StoreResult<PipelineDefinition>> ResumeTableAsync(
+        long pipelineId, long destinationId, string table, string? requestedBy, CancellationToken cancellationToken) =>
+        ChangeTableAsync(
+            pipelineId, destinationId,
+            """
+            DELETE FROM paused_tables WHERE pipeline_id = @pipelineId AND destination_id = @destinationId AND table_name = @table;
+            INSERT INTO pipeline_requests (pipeline_id, kind, destination_ids, table_name, requested_by)
+            VALUES (@pipelineId, 'RESYNC_TABLE', ARRAY[@destinationId]::bigint[], @table, @requestedBy)
+            """,
+            new { pipelineId, destinationId, table, requestedBy }, cancellationToken);
+
+    Task<StoreResult<PipelineDefinition>> ChangeTableAsync(long pipelineId, long destinationId, string sql, object arguments, CancellationToken cancellationToken) =>
+        pipelines.ChangeAsync(
+            async (connection, transaction) =>
+            {
+                if (await PipelineRepository.LockAsync(connection, transaction, pipelineId, cancellationToken).ConfigureAwait(false) is null)
+                    return (pipelineId, PipelineRepository.NoPipeline(pipelineId));
+                if (!await IsAttachedAsync(connection, transaction, pipelineId, destinationId, cancellationToken).ConfigureAwait(false))
+                    return (pipelineId, NotAttached(pipelineId, destinationId));
+                await connection.ExecuteAsync(new CommandDefinition(sql, arguments, transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);
+                return (pipelineId, null);
+            },
+            cancellationToken);
+
     /// <summary>
     /// Gives destinations a new generation, so that their old positions and table states no longer count: the first step of a pipeline's resync.
     /// What was recorded about their progress goes with it.

@@ -25,7 +25,9 @@ sealed record PipelineRow
                 'table_syncs', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'table_name', t.table_name, 'table_name_target', t.table_name_target, 'columns', t.columns, 'filter_sql', t.filter_sql,
                     'custom_sql', t.custom_sql, 'enabled', t.enabled, 'options', t.options) ORDER BY t.ordinal, t.id), '[]')
-                  FROM table_syncs t WHERE t.pipeline_id = p.id AND t.destination_id = d.id)) ORDER BY d.id), '[]')
+                  FROM table_syncs t WHERE t.pipeline_id = p.id AND t.destination_id = d.id),
+                'paused_tables', (SELECT coalesce(jsonb_agg(t.table_name ORDER BY t.table_name), '[]')
+                  FROM paused_tables t WHERE t.pipeline_id = p.id AND t.destination_id = d.id)) ORDER BY d.id), '[]')
              FROM pipeline_destinations pd JOIN destinations d ON d.id = pd.destination_id WHERE pd.pipeline_id = p.id)::text AS destinations
         FROM pipelines p
         """;
@@ -76,10 +78,15 @@ sealed record PipelineRow
 
         public TableSync[] TableSyncs { get; init; } = [];
 
+        public string[] PausedTables { get; init; } = [];
+
         public PipelineDestination Open(SecretProtector secrets) => new(
             new DestinationRow { Id = Id, Name = Name, Type = Type, Config = Config, CreatedAt = CreatedAt, UpdatedAt = UpdatedAt }.Open(secrets),
             Snapshot == "none" ? SnapshotChoice.None : SnapshotChoice.Initial,
             Generation,
-            ImmutableArray.Create(TableSyncs));
+            ImmutableArray.Create(TableSyncs))
+        {
+            PausedTables = ImmutableArray.Create(PausedTables),
+        };
     }
 }

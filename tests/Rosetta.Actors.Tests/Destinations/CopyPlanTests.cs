@@ -84,6 +84,16 @@ public sealed class CopyPlanTests
     }
 
     [Fact]
+    public void Should_leave_a_paused_table_alone_whatever_is_asked_for()
+    {
+        var paused = Table(Orders) with { Paused = true };
+
+        Assert.True(For(Plan(paused), States()).IsEmpty);
+        Assert.True(For(Plan(paused).WithOrder(Orders, 1, force: true), States(Stopped(Orders))).IsEmpty);
+        Assert.True(For(Plan(paused with { Route = new TableRoute(Orders, Orders, ["id"]) }), States(Streaming(Orders))).IsEmpty);
+    }
+
+    [Fact]
     public void Should_carry_an_order_out_once()
     {
         var plan = Plan(Table(Orders)).WithOrder(Orders, 7, force: true);

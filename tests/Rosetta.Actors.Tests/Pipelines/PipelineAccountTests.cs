@@ -30,7 +30,7 @@ public sealed class PipelineAccountTests : IDisposable
         var definition = new PipelineDefinition(7, "pipeline", PipelineStatus.Start, 1, source, [], DateTime.UnixEpoch, DateTime.UnixEpoch);
         // No repository is asked for an account.
         var services = new PipelineServices(
-            Guid.NewGuid(), null!, null!, null!, null!, null!, null!, null!, null!, null!, _ => throw new NotSupportedException(), new PipelineSettings(), _time);
+            Guid.NewGuid(), null!, null!, null!, null!, null!, null!, null!, null!, null!, null!, _ => throw new NotSupportedException(), new PipelineSettings(), _time);
         _run = new PipelineRun(definition, 3, services, static () => { });
         _account = new PipelineAccount(_time, "node-1");
         _status = new DestinationStatus(_time);

@@ -66,7 +66,7 @@ sealed class RunningPipeline : IAsyncDisposable
     public Task<T?> TargetScalarAsync<T>(string sql) => _server.ScalarAsync<T>(sql, "target");
 
     public PipelineServices Services => new(
-        _store.Installation.Uuid, _store.Pipelines, _store.PipelineDestinations, _store.Epochs, _store.SlotRecords, _store.Reports, _store.Requests, _store.Backfills, _store.Verifies, _store.Notifications,
+        _store.Installation.Uuid, _store.Pipelines, _store.PipelineDestinations, _store.Epochs, _store.SlotRecords, _store.Reports, _store.Requests, _store.Backfills, _store.Verifies, _store.Notifications, _store.DataFlow,
         d =>
         {
             var to = PostgresDestinationConfig.From(d);
