@@ -56,6 +56,9 @@ public sealed record TableSync(
     bool Enabled = true,
     TableOptions? Options = null)
 {
+    /// <summary>Null when nothing is asked for.</summary>
+    public TableOptions? Options { get; init; } = Options == TableOptions.None ? null : Options;
+
     public TableChoice ToChoice() => new(TableName, TableNameTarget, Columns, Enabled)
     {
         Transform = TransformChoice.Of(FilterSql, CustomSql), Options = Options ?? TableOptions.None,
