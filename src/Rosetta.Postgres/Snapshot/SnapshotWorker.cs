@@ -41,6 +41,8 @@ public sealed class SnapshotWorker(PgConnection connection, Lsn since) : IAsyncD
     public SnapshotCopySource CopyRangeOut(ChunkTable table, IReadOnlyList<string>? after, int rows, Action<ChunkRange> range) => new(
         connection, table.Table, table.Columns, table.Format, table.RowFilter, async cancellationToken =>
         {
+            // Until the table's lock is given back, and what was set since with it.
+            await KeyLookup.MakeOperatorsVisibleAsync(connection, table.Table, cancellationToken);
             var found = new ChunkRange(after, await ChunkSql.LastKeyAsync(connection, table, after, rows, cancellationToken));
             range(found);
             return ChunkSql.Range(table.Table, found);
