@@ -71,7 +71,7 @@ sealed class FailpointWalk
         await DieAtAsync(FailpointNames.ApplyOpenPiece, () => SourceAsync(
             "INSERT INTO public.large SELECT n, repeat(md5(n::text), 4) FROM generate_series(1, 60000) n"));
         foreach (var name in Chunks)
-            await DieAtAsync(name, () => StreamThenAsync(() => ResyncAsync("public.large")));
+            await DieAtAsync(name, () => StreamThenAsync(ResyncDamagedAsync));
         foreach (var name in Joining)
             await DieAtAsync(name, () => StreamThenAsync(() => ResyncAsync("shop.events")));
         await DieAtDetachmentAsync();
@@ -94,6 +94,13 @@ sealed class FailpointWalk
 
         // Nothing of an older incarnation is left at the source.
         Assert.Equal(1, await _installation.Source.ScalarAsync<long>("SELECT count(*) FROM pg_replication_slots WHERE NOT temporary"));
+    }
+
+    /// <summary>Of what is equal, nothing is read in chunks.</summary>
+    async Task ResyncDamagedAsync()
+    {
+        await _installation.Targets[0].ExecuteAsync("INSERT INTO public.large VALUES (-1, 'extra') ON CONFLICT DO NOTHING", Installation.Database);
+        await ResyncAsync("public.large");
     }
 
     /// <summary>A destination that hangs fills its lane's log.</summary>
