@@ -45,7 +45,8 @@ public sealed class IndexTests(ITestOutputHelper output)
         var node = await installation.StartNodeAsync(Settings);
         var pipeline = await installation.CreatePipelineAsync(node.Api);
         // Names move between rows under the unique index that comes meanwhile.
-        await using var traffic = Traffic.Start(installation);
+        var n = 0;
+        await using var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(10), () => Change(++n));
         // The node dies in the middle of it, whatever it is doing.
         await WaitForIndexAsync(installation);
         await node.KillAsync();
@@ -83,48 +84,16 @@ public sealed class IndexTests(ITestOutputHelper output)
         "the first index", Installation.Patience);
 
     /// <summary>Changes that move unique values between rows, add and remove.</summary>
-    sealed class Traffic(CancellationTokenSource enough) : IAsyncDisposable
+    static string Change(int n)
     {
-        Task _running = Task.CompletedTask;
-
-        public int Changes { get; private set; }
-
-        public static Traffic Start(Installation installation)
-        {
-            var traffic = new Traffic(new CancellationTokenSource());
-            traffic._running = Task.Run(() => traffic.RunAsync(installation));
-            return traffic;
-        }
-
-        async Task RunAsync(Installation installation)
-        {
-            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-            for (var n = 1; !enough.IsCancellationRequested; n++)
-            {
-                await pace.WaitForNextTickAsync();
-                var i = 1 + (n % 1900);
-                await installation.Source.ExecuteAsync(
-                    $"""
-                    UPDATE goods SET tag = tag || 'x' WHERE id = {1 + (i % 1000)};
-                    UPDATE goods SET tag = NULL WHERE id = {i}; UPDATE goods SET tag = 'tag {i}y' WHERE id = {i};
-                    UPDATE goods SET tag = 'between {i}' WHERE id = {2000 + i}; UPDATE goods SET tag = 'tag {2000 + i}' WHERE id = {4000 + i}; UPDATE goods SET tag = 'tag {4000 + i}' WHERE id = {2000 + i};
-                    UPDATE makers SET note = 'n {i}' WHERE "Odd Key" = {1 + (i % 50)};
-                    INSERT INTO goods VALUES ({100_000 + n}, 1, 'code 1', 1, 'new', NULL)
-                    """, Installation.Database);
-                Changes += 8;
-            }
-        }
-
-        public async Task StopAsync()
-        {
-            await enough.CancelAsync();
-            await _running;
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await StopAsync();
-            enough.Dispose();
-        }
+        var i = 1 + (n % 1900);
+        return
+            $"""
+            UPDATE goods SET tag = tag || 'x' WHERE id = {1 + (i % 1000)};
+            UPDATE goods SET tag = NULL WHERE id = {i}; UPDATE goods SET tag = 'tag {i}y' WHERE id = {i};
+            UPDATE goods SET tag = 'between {i}' WHERE id = {2000 + i}; UPDATE goods SET tag = 'tag {2000 + i}' WHERE id = {4000 + i}; UPDATE goods SET tag = 'tag {4000 + i}' WHERE id = {2000 + i};
+            UPDATE makers SET note = 'n {i}' WHERE "Odd Key" = {1 + (i % 50)};
+            INSERT INTO goods VALUES ({100_000 + n}, 1, 'code 1', 1, 'new', NULL)
+            """;
     }
 }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Npgsql;
 using Rosetta.EndToEnd.Stage;
 using Rosetta.Testing.Equality;
 using Rosetta.Testing.Waiting;
@@ -37,7 +36,8 @@ public sealed class KeylessTests(ITestOutputHelper output)
             Installation.Database);
         var before = await SinceAsync();
 
-        await using var traffic = Traffic.Start(installation.SourceConnection, new Random(seed));
+        var random = new Random(seed);
+        await using var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(20), () => Change(random));
         await using var users = TableWatch.Start(installation.TargetConnection(0), "keyless");
         var id = (await Installation.DestinationIdsAsync(node.Api, pipeline))[0];
         foreach (var table in s_tables)
@@ -70,52 +70,16 @@ public sealed class KeylessTests(ITestOutputHelper output)
             [.. (await target.RowsAsync("SELECT since::text FROM rosetta.tables WHERE source_table IN ('keyless', 'log_only') ORDER BY source_table", Installation.Database)).Select(r => (string)r[0]!)];
     }
 
-    /// <summary>Changes of both tables, one after the other, until stopped.</summary>
-    sealed class Traffic : IAsyncDisposable
+    /// <summary>Changes of both tables.</summary>
+    static string Change(Random random)
     {
-        readonly CancellationTokenSource _enough = new();
-        Task _running = Task.CompletedTask;
-
-        public int Changes { get; private set; }
-
-        public static Traffic Start(string connection, Random random)
+        var some = $"ctid = (SELECT ctid FROM keyless OFFSET {random.Next(Rows / 2).ToString(CultureInfo.InvariantCulture)} LIMIT 1)";
+        return random.Next(4) switch
         {
-            var traffic = new Traffic();
-            traffic._running = Task.Run(() => traffic.RunAsync(connection, random));
-            return traffic;
-        }
-
-        public async Task StopAsync()
-        {
-            await _enough.CancelAsync();
-            await _running;
-        }
-
-        async Task RunAsync(string connectionString, Random random)
-        {
-            await using var connection = new NpgsqlConnection(connectionString);
-            await connection.OpenAsync();
-            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-            while (!_enough.IsCancellationRequested && await pace.WaitForNextTickAsync())
-            {
-                var some = $"ctid = (SELECT ctid FROM keyless OFFSET {random.Next(Rows / 2).ToString(CultureInfo.InvariantCulture)} LIMIT 1)";
-                await using var command = new NpgsqlCommand(
-                    random.Next(4) switch
-                    {
-                        0 => $"DELETE FROM keyless WHERE {some}; INSERT INTO keyless VALUES (7, now(), 'instead')",
-                        1 => "INSERT INTO keyless SELECT v, at, t FROM keyless ORDER BY random() LIMIT 1",
-                        2 => $"UPDATE keyless SET v = v + 1 WHERE {some}",
-                        _ => "INSERT INTO log_only VALUES (random() * 100, 'new')",
-                    },
-                    connection);
-                Changes += await command.ExecuteNonQueryAsync();
-            }
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await StopAsync();
-            _enough.Dispose();
-        }
+            0 => $"DELETE FROM keyless WHERE {some}; INSERT INTO keyless VALUES (7, now(), 'instead')",
+            1 => "INSERT INTO keyless SELECT v, at, t FROM keyless ORDER BY random() LIMIT 1",
+            2 => $"UPDATE keyless SET v = v + 1 WHERE {some}",
+            _ => "INSERT INTO log_only VALUES (random() * 100, 'new')",
+        };
     }
 }

@@ -54,7 +54,8 @@ public sealed class TransformedChunksTests(ITestOutputHelper output)
         await Wait.UntilAsync(
             async () => await installation.Targets[0].ScalarAsync<long>("SELECT count(*) FROM papers", Installation.Database) == 250, "the papers to be read again", Installation.Patience);
 
-        await using var traffic = Traffic.Start(installation.SourceConnection, new Random(seed));
+        var random = new Random(seed);
+        await using var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(10), () => Change(random));
         await DamageAsync(installation);
         foreach (var table in (string[])["orders", "papers"])
             await BackfillAsync(node.Api, pipeline, table);
@@ -128,56 +129,20 @@ public sealed class TransformedChunksTests(ITestOutputHelper output)
         return bytes.ToArray();
     }
 
-    /// <summary>Rows that cross the filter in both directions, come, go and get other keys, until stopped.</summary>
-    sealed class Traffic : IAsyncDisposable
+    /// <summary>Rows that cross the filter in both directions, come, go and get other keys.</summary>
+    static string Change(Random random)
     {
-        readonly CancellationTokenSource _enough = new();
-        Task _running = Task.CompletedTask;
-
-        public int Changes { get; private set; }
-
-        public static Traffic Start(string connection, Random random)
+        var code = $"code IN ('a{random.Next(Rows)}', 'B{random.Next(Rows)}', 'A{random.Next(Rows)}')";
+        return random.Next(8) switch
         {
-            var traffic = new Traffic();
-            traffic._running = Task.Run(() => traffic.RunAsync(connection, random));
-            return traffic;
-        }
-
-        public async Task StopAsync()
-        {
-            await _enough.CancelAsync();
-            await _running;
-        }
-
-        async Task RunAsync(string connectionString, Random random)
-        {
-            await using var connection = new NpgsqlConnection(connectionString);
-            await connection.OpenAsync();
-            using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-            while (!_enough.IsCancellationRequested && await pace.WaitForNextTickAsync())
-            {
-                var code = $"code IN ('a{random.Next(Rows)}', 'B{random.Next(Rows)}', 'A{random.Next(Rows)}')";
-                await using var command = new NpgsqlCommand(
-                    random.Next(8) switch
-                    {
-                        0 => $"UPDATE orders SET status = 'draft' WHERE {code}",
-                        1 => $"UPDATE orders SET status = 'open', n = 5 WHERE {code}",
-                        2 => $"UPDATE orders SET amount = amount + 1 WHERE {code}",
-                        3 => $"DELETE FROM orders WHERE {code}",
-                        4 => $"INSERT INTO orders VALUES ('a{random.Next(Rows)}', {random.Next(10)}, 'open', 3.5, NULL, 'new') ON CONFLICT DO NOTHING",
-                        5 => $"UPDATE orders SET code = upper(code) WHERE {code} AND NOT EXISTS (SELECT FROM orders o WHERE o.code = upper(orders.code))",
-                        6 => $"UPDATE papers SET open = NOT open WHERE id = {random.Next(300)}",
-                        _ => $"UPDATE papers SET body = repeat('other {random.Next(9)}', 700) WHERE id = {random.Next(300)}",
-                    },
-                    connection);
-                Changes += await command.ExecuteNonQueryAsync();
-            }
-        }
-
-        public async ValueTask DisposeAsync()
-        {
-            await StopAsync();
-            _enough.Dispose();
-        }
+            0 => $"UPDATE orders SET status = 'draft' WHERE {code}",
+            1 => $"UPDATE orders SET status = 'open', n = 5 WHERE {code}",
+            2 => $"UPDATE orders SET amount = amount + 1 WHERE {code}",
+            3 => $"DELETE FROM orders WHERE {code}",
+            4 => $"INSERT INTO orders VALUES ('a{random.Next(Rows)}', {random.Next(10)}, 'open', 3.5, NULL, 'new') ON CONFLICT DO NOTHING",
+            5 => $"UPDATE orders SET code = upper(code) WHERE {code} AND NOT EXISTS (SELECT FROM orders o WHERE o.code = upper(orders.code))",
+            6 => $"UPDATE papers SET open = NOT open WHERE id = {random.Next(300)}",
+            _ => $"UPDATE papers SET body = repeat('other {random.Next(9)}', 700) WHERE id = {random.Next(300)}",
+        };
     }
 }
