@@ -1,3 +1,4 @@
+using Rosetta.Client.Requests;
 using Rosetta.EndToEnd.Stage;
 using Rosetta.Testing.Waiting;
 using Xunit;
@@ -69,14 +70,75 @@ public sealed class IndexTests(ITestOutputHelper output)
         Assert.Contains("CREATE INDEX", goods.Remedy, StringComparison.Ordinal);
         Assert.Contains("DEFERRABLE", goods.Error, StringComparison.Ordinal);
         Assert.Null(now.Destinations[0].Tables!.Single(t => t.Table == "public.makers").Error);
+        await AssertEqualAsync(installation);
+        Assert.True(await installation.Targets[0].ScalarAsync<float>("SELECT reltuples FROM pg_class WHERE relname = 'goods'", Installation.Database) > 0, "ANALYZE has not been run.");
+        output.WriteLine($"{traffic.Changes} changes meanwhile");
+    }
+
+    [Fact]
+    public async Task Should_make_them_for_the_tables_that_ask_for_them_also_when_these_stream_already_and_again_once_they_are_asked_for_again()
+    {
+        await using var installation = await Installation.StartAsync(targets: 1);
+        await installation.Source.ExecuteAsync(Tables, Installation.Database);
+        var node = await installation.StartNodeAsync();
+        TableSync makers = new("makers", WithIndexes: true), goods = new("goods"), goodsToo = goods with { WithIndexes = true };
+        var pipeline = await installation.CreatePipelineAsync(node.Api, tables: [makers, goods]);
+        var n = 0;
+        await using var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(10), () => Change(++n));
+        await WaitUntilMadeAsync("makers");
+        Assert.Equal("2 1", await CountsAsync());
+
+        // One that streams, beside its changes: nothing is copied.
+        var path = $"pipelines/{pipeline}/destinations/{(await Installation.DestinationIdsAsync(node.Api, pipeline))[0]}/tables";
+        var answer = await node.Api.PutAsync(path, new { table_syncs = new[] { makers, goodsToo } });
+        Assert.Empty(answer.As<Saved>().Resyncing!);
+        await WaitUntilMadeAsync("goods");
+        Assert.Equal("2 5", await CountsAsync());
+
+        // Nobody asks for them any more: what is there stays, and once more they are made by their names.
+        await node.Api.PutAsync(path, new { table_syncs = new[] { makers, goods } });
+        await Wait.UntilAsync(async () => await LacksAsync("goods"), "the table to be without wishes", Installation.Patience);
+        Assert.Equal("2 5", await CountsAsync());
+        await installation.Targets[0].ExecuteAsync("DROP INDEX goods_by_price", Installation.Database);
+        await node.Api.PutAsync(path, new { table_syncs = new[] { makers, goodsToo } });
+        await WaitUntilMadeAsync("goods");
+        Assert.Equal("2 5", await CountsAsync());
+
+        // What the node is set to holds where the table says nothing, and nowhere else.
+        await node.Api.PutAsync(path, new { table_syncs = new[] { makers, goods with { WithIndexes = false } } });
+        await Wait.UntilAsync(async () => await LacksAsync("goods"), "the table to be without wishes", Installation.Patience);
+        await installation.Targets[0].ExecuteAsync("DROP INDEX goods_by_price", Installation.Database);
+        await node.KillAsync();
+        await node.StartAsync(extra: Settings);
+        await installation.Source.ExecuteAsync("CREATE TABLE third (id int PRIMARY KEY, n int); CREATE INDEX third_n ON third (n)", Installation.Database);
+        await node.Api.PutAsync(path, new { table_syncs = new[] { makers, goods with { WithIndexes = false }, new TableSync("third") } });
+        await WaitUntilMadeAsync("third");
+        Assert.Equal("2 4", await CountsAsync());
+        await traffic.StopAsync();
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        await AssertEqualAsync(installation);
+
+        async Task<bool> LacksAsync(string table) => await installation.Targets[0].ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM rosetta.tables WHERE source_table = '{table}' AND lacks_extras)", Installation.Database);
+
+        Task WaitUntilMadeAsync(string table) => Wait.UntilAsync(
+            async () => await installation.Targets[0].ScalarAsync<bool>("SELECT to_regclass('rosetta.tables') IS NOT NULL", Installation.Database)
+                && await installation.Targets[0].ScalarAsync<bool>($"SELECT EXISTS (SELECT FROM rosetta.tables WHERE source_table = '{table}' AND NOT lacks_extras AND copying IS NULL AND since IS NOT NULL)", Installation.Database),
+            $"the indexes of {table}", Installation.Patience);
+
+        Task<string?> CountsAsync() => installation.Targets[0].ScalarAsync<string>(
+            "SELECT string_agg(n::text, ' ' ORDER BY t DESC) FROM (SELECT indrelid::regclass::text AS t, count(*) AS n FROM pg_index WHERE indrelid IN ('goods'::regclass, 'makers'::regclass) GROUP BY 1) counts",
+            Installation.Database);
+    }
+
+    sealed record Saved(IReadOnlyList<string>? Resyncing);
+
+    static async Task AssertEqualAsync(Installation installation)
+    {
         foreach (var table in (string[])["goods", "makers"])
         {
             var sql = $"SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t";
             Assert.Equal(await installation.Source.ScalarAsync<string>(sql, Installation.Database), await installation.Targets[0].ScalarAsync<string>(sql, Installation.Database));
         }
-
-        Assert.True(await installation.Targets[0].ScalarAsync<float>("SELECT reltuples FROM pg_class WHERE relname = 'goods'", Installation.Database) > 0, "ANALYZE has not been run.");
-        output.WriteLine($"{traffic.Changes} changes meanwhile");
     }
 
     static Task WaitForIndexAsync(Installation installation) => Wait.UntilAsync(

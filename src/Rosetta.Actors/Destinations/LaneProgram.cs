@@ -28,6 +28,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     readonly Lock _gate = new();
     readonly List<ChunkJob> _jobs = [];
     ChunkedCopies? _chunks;
+    TableFinisher? _finisher;
     CancellationTokenSource _interrupt = new();
     volatile bool _stopping;
     volatile bool _reading;
@@ -91,8 +92,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         }, _landing, Options);
         await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, _transforms, Replan, time);
         await using var finisher = new TableFinisher(context, session, time);
-        if (context.Opening.WithIndexes)
-            finisher.Start();
+        _finisher = finisher;
+        finisher.Start();
         lock (_gate)
         {
             _chunks = chunks;
@@ -159,6 +160,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         var chunked = _stopping ? [] : WantedByChunks(session, plan, todo);
         var refused = await BeginAsync(session, chunked, cancellationToken).ConfigureAwait(false);
         session.Route(Options.Follow(_transforms.Follow(routes)));
+        await _finisher!.FollowAsync(routes, cancellationToken).ConfigureAwait(false);
         if (_stopping)
             return true;
         _chunks.Want(chunked);

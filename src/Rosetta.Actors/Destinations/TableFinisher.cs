@@ -5,8 +5,8 @@ using Rosetta.Core.Tables;
 namespace Rosetta.Actors.Destinations;
 
 /// <summary>
-/// Gives tables that have been copied the indexes, constraints and comments of the source's, several at once, beside the stream. What is made already is found
-/// by its name, so that it goes on after any end. Lives as long as the destination's session.
+/// Gives tables of which it is wanted, and that have their rows, the indexes, constraints and comments of the source's, several at once, beside the stream. What is
+/// made already is found by its name, so that it goes on after any end. Lives as long as the destination's session.
 /// </summary>
 sealed class TableFinisher(LaneContext context, IDestinationSession session, TimeProvider time) : IAsyncDisposable
 {
@@ -16,10 +16,22 @@ sealed class TableFinisher(LaneContext context, IDestinationSession session, Tim
     readonly CancellationTokenSource _stop = new();
     readonly Dictionary<TableName, Made> _made = [];
     Task _running = Task.CompletedTask;
+    volatile HashSet<TableName> _wanted = [];
 
     sealed record Made(TableExtras Extras, IReadOnlyList<MissingExtra> Missing);
 
     public void Start() => _running = Task.Run(RunAsync, CancellationToken.None);
+
+    /// <summary>
+    /// Which tables get them from now on. Called when the session has the routes: changes are applied to a table as to one with unique indexes before these come.
+    /// </summary>
+    public async Task FollowAsync(IReadOnlyDictionary<TableName, TableRoute> routes, CancellationToken cancellationToken)
+    {
+        _wanted = routes.Values.Where(r => r.WantsExtras(context.Opening.WithIndexes)).Select(r => r.Source).ToHashSet();
+        var unwanted = session.Tables.Values.Where(t => t is { Streams: true, Copying: null, LacksExtras: false } && routes.ContainsKey(t.Source) && !_wanted.Contains(t.Source)).Select(t => t.Source).ToList();
+        if (unwanted.Count > 0)
+            await session.LackExtrasAsync(unwanted, cancellationToken).ConfigureAwait(false);
+    }
 
     async Task RunAsync()
     {
@@ -50,9 +62,9 @@ sealed class TableFinisher(LaneContext context, IDestinationSession session, Tim
 
     List<PlannedTable> Waiting()
     {
-        if (context.Plans[context.DestinationId] is not { } plan)
+        if (_wanted is not { Count: > 0 } wanted || context.Plans[context.DestinationId] is not { } plan)
             return [];
-        return [.. plan.Tables.Where(t => t.Route is not null && session.Tables.GetValueOrDefault(t.Source) is { LacksExtras: true } known && IsThere(known))];
+        return [.. plan.Tables.Where(t => t.Route is not null && wanted.Contains(t.Source) && session.Tables.GetValueOrDefault(t.Source) is { LacksExtras: true } known && IsThere(known))];
     }
 
     /// <summary>It has all rows of its copy, and every change since.</summary>
@@ -61,6 +73,8 @@ sealed class TableFinisher(LaneContext context, IDestinationSession session, Tim
     async Task FinishAsync(CancellationToken cancellationToken)
     {
         var waiting = Waiting();
+        foreach (var table in _made.Keys.Except(waiting.Select(t => t.Source)).ToList())
+            _made.Remove(table);
         if (waiting.Count == 0)
             return;
         var targets = context.Plans[context.DestinationId]!.Tables.Where(t => t.Route is not null).ToDictionary(t => t.Source, t => t.Route!.Target);

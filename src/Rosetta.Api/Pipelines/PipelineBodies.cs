@@ -33,6 +33,7 @@ public sealed record ReplaceTableSyncs(
 /// <param name="Ignore">Changes that are not wanted: update, delete, truncate.</param>
 /// <param name="Metadata">Columns to be added to each row: commit_time, lsn, operation (of its last change).</param>
 /// <param name="MetadataNames">Their names where they are to be others than _rosetta_commit_time, _rosetta_lsn, _rosetta_operation.</param>
+/// <param name="WithIndexes">The target gets secondary indexes, constraints and comments of the source's table; null: as the nodes are set (off unless set).</param>
 public sealed record TableSyncBody(
     string TableName,
     string? TableNameTarget = null,
@@ -44,7 +45,8 @@ public sealed record TableSyncBody(
     string? DeletedColumn = null,
     IReadOnlyList<string>? Ignore = null,
     IReadOnlyList<string>? Metadata = null,
-    MetadataNames? MetadataNames = null);
+    MetadataNames? MetadataNames = null,
+    bool? WithIndexes = null);
 
 /// <summary>Names of the columns of <c>metadata</c>; null: as they are by default.</summary>
 public sealed record MetadataNames(string? CommitTime = null, string? Lsn = null, string? Operation = null);

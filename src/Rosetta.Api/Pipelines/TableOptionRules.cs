@@ -41,6 +41,7 @@ static class TableOptionRules
             CommitTimeColumn = Name("commit_time", sync.MetadataNames?.CommitTime, TableOptions.DefaultCommitTimeColumn),
             LsnColumn = Name("lsn", sync.MetadataNames?.Lsn, TableOptions.DefaultLsnColumn),
             OperationColumn = Name("operation", sync.MetadataNames?.Operation, TableOptions.DefaultOperationColumn),
+            WithIndexes = sync.WithIndexes,
         };
         return options == TableOptions.None ? null : options;
     }
@@ -59,6 +60,7 @@ static class TableOptionRules
             DeletedColumn = Other(options.DeletedColumn, TableOptions.DefaultDeletedColumn),
             Ignore = options.IgnoredWords is { Count: > 0 } ignored ? ignored : null,
             Metadata = options.MetadataNames is { Count: > 0 } metadata ? [.. metadata.Select(m => m.Word)] : null,
+            WithIndexes = options.WithIndexes,
             MetadataNames = names == new MetadataNames() ? null : names,
         };
     }

@@ -27,7 +27,7 @@ public sealed record DestinationOpening(
     /// <summary>The destination as the pipeline's configuration names it: it stays when the generation is renewed, and tells two attachments to one database apart.</summary>
     public long DestinationId { get; init; }
 
-    /// <summary>Tables get indexes and constraints of the source's after their copy, while they stream.</summary>
+    /// <summary>Tables of which nothing else is said get indexes and constraints of the source's after their copy, while they stream.</summary>
     public bool WithIndexes { get; init; }
 
     /// <summary>Knows the attachments of this installation; null: whoever claims a table counts as being there.</summary>
@@ -103,8 +103,11 @@ public interface IDestinationSession : IAsyncDisposable
     /// <returns>What could not be made.</returns>
     Task<IReadOnlyList<MissingExtra>> MakeExtrasAsync(TableExtras extras, CancellationToken cancellationToken);
 
-    /// <summary>Records that this was done: it is not done again before the next copy.</summary>
+    /// <summary>Records that this was done: it is not done again before the next copy, or <see cref="LackExtrasAsync"/>.</summary>
     Task FinishExtrasAsync(TableName source, IReadOnlyList<MissingExtra> missing, CancellationToken cancellationToken);
+
+    /// <summary>Records that nobody wants it of these tables, so that it is done when somebody does.</summary>
+    Task LackExtrasAsync(IReadOnlyList<TableName> sources, CancellationToken cancellationToken);
 
     /// <summary>Records that a table stopped and why.</summary>
     Task StopTableAsync(TableName table, TableStop stop, CancellationToken cancellationToken);

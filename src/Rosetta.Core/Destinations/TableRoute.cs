@@ -16,6 +16,10 @@ public sealed record TableRoute(TableName Source, TableName Target, IReadOnlyLis
     /// <summary>What is wanted of it beyond its rows. Destinations look at it where a TRUNCATE or a copy comes.</summary>
     public TableOptions Options { get; init; } = TableOptions.None;
 
+    /// <summary>The target gets what the source's table has beside rows and key.</summary>
+    /// <param name="otherwise">For a table of which nothing is said.</param>
+    public bool WantsExtras(bool otherwise) => Options.WithIndexes ?? otherwise;
+
     /// <summary>
     /// Names what is made of the rows: a table whose rows were made otherwise has to be copied again. Null for a table as it is, with all its columns.
     /// </summary>
@@ -44,7 +48,7 @@ public sealed record DestinationTable(TableName Source, TableName Target, Lsn? S
     /// <summary>Set while it is being copied by chunks: it has changes, and not yet all rows.</summary>
     public CopyingState? Copying { get; init; }
 
-    /// <summary>It was copied, and what the source's table has beside rows and key has not been made since.</summary>
+    /// <summary>What the source's table has beside rows and key has not been made since its last copy, or since it was last not wanted.</summary>
     public bool LacksExtras { get; init; }
 
     /// <summary>What of that could not be made; null when nothing is missing.</summary>

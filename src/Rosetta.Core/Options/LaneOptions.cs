@@ -26,7 +26,7 @@ public sealed class LaneOptions(IGroupRewriter first, ISourceSchema source) : IG
     public IReadOnlyDictionary<TableName, TableRoute> Follow(IReadOnlyDictionary<TableName, TableRoute> routes)
     {
         var before = _options;
-        _options = routes.Where(r => r.Value.Options != TableOptions.None).ToDictionary(r => r.Key, r => r.Value.Options);
+        _options = routes.Where(r => r.Value.Options.OfRows != TableOptions.None).ToDictionary(r => r.Key, r => r.Value.Options.OfRows);
         foreach (var relation in _rewriters.Keys.ToList())
         {
             var name = new TableName(relation.Schema, relation.Name);
@@ -39,7 +39,7 @@ public sealed class LaneOptions(IGroupRewriter first, ISourceSchema source) : IG
 
     /// <summary>The route with the added columns among the wanted ones.</summary>
     public static TableRoute WithColumns(TableRoute route) =>
-        route.Columns is { } columns && route.Options != TableOptions.None ? route with { Columns = [.. columns, .. route.Options.ColumnNames] } : route;
+        route.Columns is { } columns && route.Options.OfRows != TableOptions.None ? route with { Columns = [.. columns, .. route.Options.ColumnNames] } : route;
 
     /// <summary>A table as the destination is to have it.</summary>
     /// <exception cref="FaultException">It cannot have the added columns.</exception>

@@ -43,6 +43,12 @@ public sealed record TableOptions
     /// <summary>Gets insert, update, delete, truncate or copy.</summary>
     public string? OperationColumn { get; init; }
 
+    /// <summary>The target gets indexes, constraints and comments of the source's table; null: as the node is set. Has no part in the rows.</summary>
+    public bool? WithIndexes { get; init; }
+
+    /// <summary>Those that have a part in the rows.</summary>
+    public TableOptions OfRows => WithIndexes is null ? this : this with { WithIndexes = null };
+
     /// <summary>The ignored changes as the API names them.</summary>
     public IReadOnlyList<string> IgnoredWords =>
     [
@@ -88,12 +94,12 @@ public sealed record TableOptions
 
     public IEnumerable<string> ColumnNames => Columns.Select(c => c.Name);
 
-    /// <summary>The same for the same options, in a few characters; null for none.</summary>
+    /// <summary>The same for options that make the same rows, in a few characters; null for none.</summary>
     public string? Fingerprint
     {
         get
         {
-            if (this == None)
+            if (OfRows == None)
                 return null;
             var text = string.Join('\0', DeletedColumn, ((int)Ignore).ToString(System.Globalization.CultureInfo.InvariantCulture), CommitTimeColumn, LsnColumn, OperationColumn);
             return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 8));
@@ -101,7 +107,7 @@ public sealed record TableOptions
     }
 
     /// <summary>The source's table as the destination is to have it.</summary>
-    public TableDescription Describe(TableDescription table) => this == None ? table : table with { Columns = [.. table.Columns, .. Columns] };
+    public TableDescription Describe(TableDescription table) => OfRows == None ? table : table with { Columns = [.. table.Columns, .. Columns] };
 
     /// <summary>Why a table cannot have them, and what to do; null when it can.</summary>
     public (string Reason, string Remedy)? Misfit(TableDescription table, IReadOnlyList<string>? wanted)

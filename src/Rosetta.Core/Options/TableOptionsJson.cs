@@ -32,6 +32,7 @@ public sealed class TableOptionsJson : JsonConverter<TableOptions>
             CommitTimeColumn = Name("commit_time", TableOptions.DefaultCommitTimeColumn),
             LsnColumn = Name("lsn", TableOptions.DefaultLsnColumn),
             OperationColumn = Name("operation", TableOptions.DefaultOperationColumn),
+            WithIndexes = form["with_indexes"] is JsonValue flag && flag.TryGetValue<bool>(out var wanted) ? wanted : null,
         };
 
         string? Name(string word, string otherwise) => Words(form["metadata"]).Contains(word) ? Text(names?[word]) ?? otherwise : null;
@@ -42,6 +43,8 @@ public sealed class TableOptionsJson : JsonConverter<TableOptions>
         var form = new JsonObject();
         if (options.DeletedColumn is { } deleted)
             (form["delete_mode"], form["deleted_column"]) = ("soft", deleted);
+        if (options.WithIndexes is { } withIndexes)
+            form["with_indexes"] = withIndexes;
         if (options.IgnoredWords is { Count: > 0 } ignored)
             form["ignore"] = new JsonArray([.. ignored.Select(w => (JsonNode)w)]);
         var metadata = options.MetadataNames;

@@ -41,4 +41,14 @@ sealed partial class PostgresSession
             Store(source, stored with { Table = stored.Table with { LacksExtras = false, Missing = reason is null ? null : new MissingExtra(reason, remedy!) } });
         Interlocked.Increment(ref _catalog);
     }
+
+    public async Task LackExtrasAsync(IReadOnlyList<TableName> sources, CancellationToken cancellationToken)
+    {
+        await ChangeStateAsync(string.Join("; ", sources.Select(s => StoredTables.ExtrasLackingSql(_row, s))), cancellationToken);
+        foreach (var source in sources)
+        {
+            if (_stored.GetValueOrDefault(source) is { } stored)
+                Store(source, stored with { Table = stored.Table with { LacksExtras = true, Missing = null } });
+        }
+    }
 }

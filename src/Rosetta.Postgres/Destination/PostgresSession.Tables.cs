@@ -43,11 +43,11 @@ sealed partial class PostgresSession
                 await _claims.TakeAsync(connection, table.Route, cancellationToken);
                 await CopyTarget.MakeAsync(connection, table, columns, mayHaveRows: true, cancellationToken);
                 await connection.QueryAsync(
-                    StoredTables.StreamsSql(_row, table.Route.Source, table.Route.Target, table.Since, 0, columns, table.Table.Oid, table.Transform, isCopied: false), cancellationToken);
+                    StoredTables.StreamsSql(_row, table.Route.Source, table.Route.Target, table.Since, 0, columns, table.Table.Oid, table.Transform), cancellationToken);
                 await _row.CommitAsync(connection, cancellationToken);
                 return true;
             }, cancellationToken);
-        Streams(table, 0, columns, isCopied: false);
+        Streams(table, 0, columns);
     }
 
     public async Task StopTableAsync(TableName table, TableStop stop, CancellationToken cancellationToken)
@@ -88,9 +88,9 @@ sealed partial class PostgresSession
             Replace([]);
     }
 
-    void Streams(TableCopy copy, long rows, IReadOnlyList<string> columns, bool isCopied = true) => Store(
+    void Streams(TableCopy copy, long rows, IReadOnlyList<string> columns) => Store(
         copy.Route.Source,
-        new StoredTable(new DestinationTable(copy.Route.Source, copy.Route.Target, copy.Since, null, rows) { Transform = copy.Transform, LacksExtras = isCopied }, [.. columns], copy.Table.Oid));
+        new StoredTable(new DestinationTable(copy.Route.Source, copy.Route.Target, copy.Since, null, rows) { Transform = copy.Transform, LacksExtras = true }, [.. columns], copy.Table.Oid));
 
     Task<bool> ChangeStateAsync(string sql, CancellationToken cancellationToken, string? afterFence = null) => OnOwnConnectionAsync(
         async connection =>

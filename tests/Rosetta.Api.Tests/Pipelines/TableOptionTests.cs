@@ -22,6 +22,8 @@ public sealed class TableOptionTests(ApiFixture fixture)
                 new { table_name = "b.*", delete_mode = "soft", deleted_column = "gone", ignore = new[] { "truncate" } },
                 new { table_name = "c", ignore = new[] { "delete", "update" } },
                 new { table_name = "d", delete_mode = "hard" },
+                new { table_name = "e", with_indexes = true },
+                new { table_name = "f.*", with_indexes = false },
             },
         });
 
@@ -33,6 +35,7 @@ public sealed class TableOptionTests(ApiFixture fixture)
         Assert.Equal("gone", (string?)syncs[1]!["deleted_column"]);
         Assert.Equal("""["update","delete"]""", syncs[2]!["ignore"]!.ToJsonString());
         Assert.Equal(("hard", null), ((string?)syncs[3]!["delete_mode"], syncs[3]!["ignore"]?.ToJsonString()));
+        Assert.Equal([null, true, false], new[] { 3, 4, 5 }.Select(n => (bool?)syncs[n]!["with_indexes"]));
         Assert.Equal(saved.Text, (await Api.PutAsync(path, saved.Text)).Text);
         Assert.Equal(200, (await Api.PutAsync(path, (await Api.GetAsync(path)).Text)).Status);
     }
@@ -62,5 +65,7 @@ public sealed class TableOptionTests(ApiFixture fixture)
             ("[0].delete_mode", "hard or soft"), ("[1].deleted_column", "delete_mode soft only"), ("[2].ignore", "either marked or ignored"), ("[3].ignore", "update, delete, truncate"),
             ("[4].metadata", "commit_time"), ("[5].metadata_names", "does not have"), ("[6].metadata", "one name"), ("[7].deleted_column", "63 bytes")])
             Assert.Contains(told, refused.Error($"table_syncs{field}"), StringComparison.Ordinal);
+        var wrong = await Api.PutAsync($"pipelines/{id}/destinations/{destination}/tables", new { table_syncs = new[] { new { table_name = "i", with_indexes = "yes" } } });
+        Assert.Equal("must be true or false", wrong.Error("table_syncs[0].with_indexes"));
     }
 }

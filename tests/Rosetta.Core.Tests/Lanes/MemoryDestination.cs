@@ -154,6 +154,8 @@ sealed class MemoryDestination
 
         public Task FinishExtrasAsync(TableName source, IReadOnlyList<MissingExtra> missing, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public Task LackExtrasAsync(IReadOnlyList<TableName> sources, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task StopTableAsync(TableName table, TableStop stop, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task ForgetTableAsync(TableName table, CancellationToken cancellationToken) => throw new NotSupportedException();

@@ -1,3 +1,4 @@
+using Rosetta.Core.Destinations;
 using Rosetta.Core.Options;
 using Rosetta.Core.Tables;
 using Xunit;
@@ -18,6 +19,24 @@ public sealed class TableOptionsTests
             new TableOptions { DeletedColumn = "_deleted_at", Ignore = IgnoredChanges.Update, OperationColumn = "_rosetta_operation" },
             TableOptionsJson.Parse("""{"delete_mode": "soft", "ignore": ["update", "what", 5], "metadata": ["operation", "who"], "metadata_names": {"operation": ""}}"""));
         Assert.Equal(TableOptions.None, TableOptionsJson.Parse("""["soft"]"""));
+        Assert.Equal(TableOptions.None, TableOptionsJson.Parse("""{"with_indexes": "yes"}"""));
+        foreach (var withIndexes in (bool?[])[true, false, null])
+            Assert.Equal(withIndexes, TableOptionsJson.Parse(TableOptionsJson.ToJson(Soft with { WithIndexes = withIndexes })).WithIndexes);
+    }
+
+    [Fact]
+    public void Should_not_take_indexes_for_something_that_makes_other_rows()
+    {
+        var indexed = new TableOptions { WithIndexes = false };
+        Assert.NotEqual(TableOptions.None, indexed);
+        Assert.Equal(TableOptions.None, indexed.OfRows);
+        Assert.Null(indexed.Fingerprint);
+        Assert.Equal(Soft.Fingerprint, (Soft with { WithIndexes = true }).Fingerprint);
+        var table = Table(["id"], ["id"]);
+        Assert.Same(table, indexed.Describe(table));
+        var route = new TableRoute(table.Name, table.Name, null) { Options = indexed };
+        Assert.True(route.IsSameAs(route with { Options = TableOptions.None }));
+        Assert.Equal([false, true, false], new[] { route.WantsExtras(true), (route with { Options = new TableOptions { WithIndexes = true } }).WantsExtras(false), (route with { Options = Soft }).WantsExtras(false) });
     }
 
     [Fact]

@@ -50,9 +50,9 @@ static class StoredTables
     }
 
     /// <summary>Stores a table that streams from <paramref name="since"/> on; an earlier stop is over.</summary>
-    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid, string? transform, bool isCopied = true) =>
+    public static string StreamsSql(PositionRow row, TableName source, TableName target, Lsn since, long rows, IReadOnlyList<string> columns, uint oid, string? transform) =>
         Upsert(row, source, target, "since, copied_rows, columns, source_oid, transform, lacks_extras",
-            $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, {Text(transform)}, {(isCopied ? "true" : "false")}",
+            $"'{since}', {rows.ToString(CultureInfo.InvariantCulture)}, {ArraySql(columns)}, {oid.ToString(CultureInfo.InvariantCulture)}, {Text(transform)}, true",
             "since = excluded.since, lacks_extras = excluded.lacks_extras, missing_extras = NULL, missing_remedy = NULL, copied_rows = excluded.copied_rows, columns = excluded.columns, source_oid = excluded.source_oid, transform = excluded.transform, copying = NULL, copied_to = NULL, copied_pages = NULL, copied_file = NULL, " + NoStop) + $"; {NothingPendingSql(row, source)}";
 
     public static string StopSql(PositionRow row, TableName source, TableName target, TableStop stop) =>
@@ -85,6 +85,10 @@ static class StoredTables
     /// <summary>What the source's table has beside rows and key was made; what is missing of it, if anything.</summary>
     public static string ExtrasMadeSql(PositionRow row, TableName source, string? missing, string? remedy) =>
         $"UPDATE rosetta.tables SET lacks_extras = false, missing_extras = {Text(missing)}, missing_remedy = {Text(remedy)}, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
+
+    /// <summary>It is not wanted.</summary>
+    public static string ExtrasLackingSql(PositionRow row, TableName source) =>
+        $"UPDATE rosetta.tables SET lacks_extras = true, missing_extras = NULL, missing_remedy = NULL, updated_at = now() WHERE {row.KeySql} AND {Named(source)}";
 
     /// <summary>A range has been loaded.</summary>
     public static string LoadedSql(PositionRow row, TableName source, LoadedRange range, long rows) => range is { IsLast: false, Pages: { } pages }

@@ -85,7 +85,7 @@ sealed class Planner(ApplyContext context, PlanBook book)
         }
 
         // A unique index of the source's may come at any moment.
-        if (context.Opening.WithIndexes && stored.Table.LacksExtras)
+        if (route.WantsExtras(context.Opening.WithIndexes) && stored.Table.LacksExtras)
             target = target with { HasOtherUnique = true };
         var plan = TablePlan.Create(relation, source, target, binding.Columns, key, isPrimary, context.ReplicaRole, context.Rows, route.Options);
         plan.Since = stored.Table.Since ?? default;
