@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using Npgsql;
 using Rosetta.Bench.Reports;
 using Rosetta.Bench.Stage;
 using Rosetta.Bench.Throughput;
@@ -28,43 +26,20 @@ static class LatencyBench
         var count = WarmUp + (int)Math.Max(LeastSeconds, FullSeconds * options.Scale) * PerSecond;
         var arrivals = peers.Select(p => new Arrivals(p, count)).ToList();
         var watching = Task.WhenAll(arrivals.Select(a => a.WatchAsync(databases, cancellationToken)));
-        var committed = await WriteAsync(databases, count, cancellationToken);
+        var ticks = new TickWriter(PerSecond, count);
+        await ticks.RunAsync(databases, cancellationToken, cancellationToken);
         await watching.WaitAsync(TimeSpan.FromMinutes(2), cancellationToken);
         journal.Say($"{count} transactions written and seen at both targets");
 
         var table = new MarkdownTable("peer", "p50 ms", "p90 ms", "p99 ms", "longest ms");
         foreach (var arrival in arrivals)
         {
-            var sorted = arrival.Latencies(committed, WarmUp);
+            var sorted = arrival.Latencies(ticks.Committed, WarmUp);
             table.Add(
                 arrival.Peer.Name, Figures.Text(Figures.Percentile(sorted, 50), 1), Figures.Text(Figures.Percentile(sorted, 90), 1),
                 Figures.Text(Figures.Percentile(sorted, 99), 1), Figures.Text(sorted[^1], 1));
         }
 
         return table.ToString();
-    }
-
-    /// <summary>When the source had answered the COMMIT of each row.</summary>
-    static async Task<long[]> WriteAsync(BenchDatabases databases, int count, CancellationToken cancellationToken)
-    {
-        var committed = new long[count + 1];
-        await using var writer = await BenchDatabases.WatchAsync(databases.Source, BenchDatabases.SourceDatabase, cancellationToken);
-        await using var insert = new NpgsqlCommand("INSERT INTO ticks VALUES ($1, 'tick')", writer);
-        var id = new NpgsqlParameter<long>();
-        insert.Parameters.Add(id);
-        await insert.PrepareAsync(cancellationToken);
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(1000.0 / PerSecond));
-        var start = Stopwatch.GetTimestamp();
-        for (var n = 1; n <= count; n++)
-        {
-            // A late tick is made up for: the rate is kept.
-            if (Stopwatch.GetElapsedTime(start).TotalSeconds * PerSecond < n)
-                await timer.WaitForNextTickAsync(cancellationToken);
-            id.TypedValue = n;
-            await insert.ExecuteNonQueryAsync(cancellationToken);
-            committed[n] = Stopwatch.GetTimestamp();
-        }
-
-        return committed;
     }
 }

@@ -36,10 +36,16 @@ sealed class Copier(BenchDatabases databases, string from, string createSql, int
     {
         var pipeline = (await api.GetAsync("pipelines", cancellationToken)).As<Page<Pipeline>>().Items.Single(p => p.Name == database);
         await api.PostAsync($"pipelines/{pipeline.Id}/start", null, cancellationToken);
+        await ComesAsync(database, tables, cancellationToken);
+        return pipeline.Id;
+    }
+
+    /// <summary>Waits until so many tables have come to a database that was new.</summary>
+    public async Task ComesAsync(string database, int number, CancellationToken cancellationToken)
+    {
         await WaitAsync(
             database, $"SELECT count(*) = 1 FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'rosetta' AND relname = 'claims'", cancellationToken);
-        await HasAsync(database, tables, cancellationToken);
-        return pipeline.Id;
+        await HasAsync(database, number, cancellationToken);
     }
 
     /// <summary>Waits until a running pipeline has brought so many tables.</summary>

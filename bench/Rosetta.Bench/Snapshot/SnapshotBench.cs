@@ -20,9 +20,13 @@ static class SnapshotBench
 
     public static async Task<string> RunAsync(BenchOptions options, Journal journal, CancellationToken cancellationToken)
     {
+        var tables = new List<string>();
+        if (options.Wants(CopyLagBench.Name))
+            tables.Add(await CopyLagBench.RunAsync(options, journal, cancellationToken));
+        if (options.Only == CopyLagBench.Name)
+            return tables[0];
         await using var databases = await BenchDatabases.StartAsync(targets: 1, cancellationToken);
         await using var node = await BenchNode.StartAsync(databases.ConfigConnection);
-        var tables = new List<string>();
         if (Peers.Any(options.Wants))
             tables.Add(await OneTableAsync(options, journal, databases, node, cancellationToken));
         if (options.Only?.Contains("many", StringComparison.OrdinalIgnoreCase) != false)

@@ -33,7 +33,8 @@ sealed class BenchDatabases : IAsyncDisposable
 
     public IReadOnlyList<PostgresServer> Targets { get; }
 
-    public string ConfigConnection => Config.ConnectionString(ConfigDatabase);
+    // Pooled, as a user's is.
+    public string ConfigConnection => new NpgsqlConnectionStringBuilder(Config.ConnectionString(ConfigDatabase)) { Pooling = true }.ConnectionString;
 
     public static async Task<BenchDatabases> StartAsync(int targets, CancellationToken cancellationToken)
     {

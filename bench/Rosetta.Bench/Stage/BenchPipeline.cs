@@ -22,14 +22,25 @@ sealed class BenchPipeline(ApiClient api, long id)
         var from = (await api.PostAsync(
             "sources", new NewSource(database, source.Host, source.Port, BenchDatabases.SourceDatabase, "postgres", null), cancellationToken)).As<Source>();
         var pipeline = (await api.PostAsync("pipelines", new NewPipeline(database, from.Id), cancellationToken)).As<Pipeline>();
+        var made = new BenchPipeline(api, pipeline.Id);
         foreach (var target in targets)
-        {
-            var config = new PostgresConfig(target.Host, target.Port, database, "postgres", null);
-            var to = (await api.PostAsync("destinations", new NewDestination($"{target.Name}-{database}", "POSTGRES", config), cancellationToken)).As<Destination>();
-            await api.PostAsync($"pipelines/{pipeline.Id}/destinations", new AttachDestination(to.Id, TableSyncs: tables), cancellationToken);
-        }
+            await made.AttachAsync(target, database, cancellationToken, tables);
+        return made;
+    }
 
-        return new BenchPipeline(api, pipeline.Id);
+    /// <summary>Makes a destination of a target's database and adds it.</summary>
+    public async Task AttachAsync(PostgresServer target, string database, CancellationToken cancellationToken, IReadOnlyList<TableSync>? tables = null)
+    {
+        var config = new PostgresConfig(target.Host, target.Port, database, "postgres", null);
+        var to = (await api.PostAsync("destinations", new NewDestination($"{target.Name}-{database}", "POSTGRES", config), cancellationToken)).As<Destination>();
+        await api.PostAsync($"pipelines/{id}/destinations", new AttachDestination(to.Id, TableSyncs: tables), cancellationToken);
+    }
+
+    /// <summary>Chooses other tables at its only destination.</summary>
+    public async Task ReplaceTablesAsync(IReadOnlyList<TableSync> tables, CancellationToken cancellationToken)
+    {
+        var to = (await ReadAsync(cancellationToken)).Destinations.Single().DestinationId;
+        await api.PutAsync($"pipelines/{id}/destinations/{to}/tables", new ReplaceTables(tables), cancellationToken);
     }
 
     public async Task<Pipeline> ReadAsync(CancellationToken cancellationToken) =>

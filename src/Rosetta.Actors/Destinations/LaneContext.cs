@@ -33,7 +33,7 @@ public sealed record LaneContext(
     Action<DestinationPlan> DriftsStored)
 {
     /// <summary>Size in bytes from which on a table's first copy lands range by range; a smaller one lands at once.</summary>
-    public long RangedFrom { get; init; } = 64 << 20;
+    public long RangedFrom { get; init; } = 128 << 20;
 
     /// <summary>How long the first copy may hold its snapshot; what is left then comes beside the stream.</summary>
     public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);

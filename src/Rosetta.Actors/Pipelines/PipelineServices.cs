@@ -47,7 +47,7 @@ public sealed record PipelineSettings
     public long GroupBytes { get; init; } = GroupBounds.Default.Bytes;
 
     /// <summary>Size in bytes from which on a table's first copy lands range by range, so that little is copied again when it is cut.</summary>
-    public long RangedFrom { get; init; } = 64 << 20;
+    public long RangedFrom { get; init; } = 128 << 20;
 
     /// <summary>How long the first copy may hold its snapshot at the source; what is left then is copied beside the stream.</summary>
     public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);

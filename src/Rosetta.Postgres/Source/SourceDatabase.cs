@@ -5,7 +5,8 @@ namespace Rosetta.Postgres.Source;
 
 /// <summary>
 /// The door to a source for everything but its stream and snapshots: short sessions that never wait long for a lock, never stay idle in a
-/// transaction and never hang behind somebody's standby. Not pooled: an idle session of ours holds nothing there.
+/// transaction and never hang behind somebody's standby. One that has done its work is kept for a second or two, for whoever comes next: making a session
+/// costs the source more than most of what is asked in it.
 /// </summary>
 public sealed class SourceDatabase : IAsyncDisposable
 {
@@ -16,6 +17,9 @@ public sealed class SourceDatabase : IAsyncDisposable
 
     static readonly TimeSpan StatementTimeout = TimeSpan.FromSeconds(60);
     static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(15);
+
+    const int MostSessions = 20;
+    const int KeptSeconds = 1;
 
     readonly NpgsqlDataSource _source;
 
@@ -33,7 +37,9 @@ public sealed class SourceDatabase : IAsyncDisposable
             .With("jit", "off");
         var text = new NpgsqlConnectionStringBuilder(settings.ToNpgsql())
         {
-            Pooling = false,
+            MaxPoolSize = MostSessions,
+            ConnectionIdleLifetime = KeptSeconds,
+            ConnectionPruningInterval = KeptSeconds,
             Timeout = (int)ConnectTimeout.TotalSeconds,
             CommandTimeout = (int)StatementTimeout.TotalSeconds + 15,
         }.ConnectionString;
@@ -45,13 +51,13 @@ public sealed class SourceDatabase : IAsyncDisposable
 
     public PgEndpoint Endpoint { get; }
 
-    /// <summary>A new session; the caller disposes of it soon.</summary>
+    /// <summary>A session in its first state; the caller disposes of it soon.</summary>
     /// <exception cref="NpgsqlException">Not reachable, or refused (then a <see cref="PostgresException"/>).</exception>
     public async Task<NpgsqlConnection> OpenAsync(CancellationToken cancellationToken) => await _source.OpenConnectionAsync(cancellationToken);
 
     public ValueTask DisposeAsync() => _source.DisposeAsync();
 
-    /// <summary>Runs one or several statements in a session of their own.</summary>
+    /// <summary>Runs one or several statements in one session.</summary>
     public async Task ExecuteAsync(string sql, CancellationToken cancellationToken)
     {
         await using var connection = await OpenAsync(cancellationToken);

@@ -72,7 +72,7 @@ public sealed class Installation : IAsyncDisposable
     /// <summary>What a node needs to belong to this installation, as environment variables.</summary>
     public Dictionary<string, string?> NodeSettings(int apiPort, int healthPort, int remotingPort) => new()
     {
-        ["CONFIG_DATABASE_URL"] = new NpgsqlConnectionStringBuilder(Config.ConnectionString("rosetta")) { Port = PortOf(Config) }.ConnectionString,
+        ["CONFIG_DATABASE_URL"] = new NpgsqlConnectionStringBuilder(Config.ConnectionString("rosetta")) { Port = PortOf(Config), Pooling = true }.ConnectionString,
         ["SECRET_KEY"] = _secretKey,
         ["ROSETTA__LISTEN__APIPORT"] = $"{apiPort}",
         ["ROSETTA__LISTEN__HEALTHPORT"] = $"{healthPort}",
