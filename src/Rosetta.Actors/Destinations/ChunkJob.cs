@@ -9,7 +9,7 @@ namespace Rosetta.Actors.Destinations;
 /// <param name="Condition">In the source's SQL, made of checked columns and quoted literals only; null for all rows.</param>
 /// <param name="ChunkRows">Rows of a chunk, at most.</param>
 /// <param name="Report">Told of its progress, and last of its end. From any thread; does not block.</param>
-/// <param name="Enough">Cancelled: it ends after the chunk at hand.</param>
+/// <param name="Enough">Cancelled: it ends after the chunk at hand, which is called off as a whole when it takes longer than a moment.</param>
 public sealed record ChunkJob(
     string Id, TableName Table, ChunkPurpose Purpose, string? Condition, int ChunkRows, Action<ChunkJobReport> Report, CancellationToken Enough);
 

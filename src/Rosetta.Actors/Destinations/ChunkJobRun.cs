@@ -11,21 +11,35 @@ namespace Rosetta.Actors.Destinations;
 sealed class ChunkJobRun(
     LaneContext context, IDestinationSession session, LandingGate gate, IChunkSource chunkSource, LaneTransforms transforms, ChunkJob job, TimeProvider time)
 {
+    /// <summary>The batch at hand has so long to land when its job is called off; then it is called off as well, as a whole.</summary>
+    static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(750);
+
     ChunkJobReport _last = new(job.Id, ChunkJobState.Running, 0, null, 0, 0, 0, null, null);
 
     /// <summary>A failure that is the table's or the job's own is reported; any other is the lane's, and the job goes on with the next session.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <returns>False: reading was broken off, which may have taken the reader's connection along.</returns>
+    public async Task<bool> RunAsync(CancellationToken cancellationToken)
     {
+        using var callOff = new CancellationTokenSource();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, callOff.Token);
+        await using var asked = job.Enough.Register(() => callOff.CancelAfter(Grace)).ConfigureAwait(false);
         try
         {
-            var isWhole = !job.Enough.IsCancellationRequested && await WorkAsync(cancellationToken).ConfigureAwait(false);
+            var isWhole = !job.Enough.IsCancellationRequested && await WorkAsync(callOff.Token, either.Token).ConfigureAwait(false);
             Report(_last with { State = isWhole ? ChunkJobState.Completed : ChunkJobState.Cancelled });
+        }
+        catch (OperationCanceledException) when (callOff.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            Report(_last with { State = ChunkJobState.Cancelled });
+            return false;
         }
         catch (Exception e) when (e is TableRewrittenException || ErrorPolicy.Classify(e) is ErrorClass.Table or ErrorClass.Data)
         {
             var fault = ErrorPolicy.ToFault(e);
             Report(_last with { State = ChunkJobState.Failed, Error = fault.Remedy is { } remedy ? $"{fault.Reason} {remedy}" : fault.Reason });
         }
+
+        return true;
     }
 
     /// <summary>It has ended because the table's choice was changed.</summary>
@@ -35,7 +49,7 @@ sealed class ChunkJobRun(
     });
 
     /// <summary>False: it was called off before the end.</summary>
-    async Task<bool> WorkAsync(CancellationToken cancellationToken)
+    async Task<bool> WorkAsync(CancellationToken callOff, CancellationToken cancellationToken)
     {
         var plan = context.Plans[context.DestinationId]?.Tables.FirstOrDefault(t => t.Source == job.Table);
         if (plan?.Route is not { } route)
@@ -54,7 +68,7 @@ sealed class ChunkJobRun(
                 "Resync the table instead.");
         Report(_last with { Rows = chunks.Rows, Total = await CountAsync(source, table, cancellationToken).ConfigureAwait(false) });
         var paced = context.Pace is { } pace ? new PacedChunkSource(source, pace, context.Lane, static _ => { }) : source;
-        await new ChunkRun(paced, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time) { Digested = Digested, Waits = Waits }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
+        await new ChunkRun(paced, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time) { Digested = Digested, Waits = Waits, CallOff = callOff }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
         return chunks is { RangesAreFinished: true, IsSwept: true };
 
         void Waits(string? reason) => context.Status.Change(job.Table, t => t.State == TableState.Error ? t : t with { Error = reason });

@@ -28,6 +28,9 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
     /// <summary>Told of each range that needed no rows, or only some.</summary>
     public Action<DigestedRange> Digested { get; init; } = static _ => { };
 
+    /// <summary>A chunk that is landing when this is cancelled is undone.</summary>
+    public CancellationToken CallOff { get; init; }
+
     /// <param name="cancellationToken">Ends at once; what has landed stays.</param>
     /// <param name="enough">Ends after the chunk at hand; keys that are left are still read.</param>
     public async Task RunAsync(CancellationToken cancellationToken, CancellationToken enough = default)
@@ -138,7 +141,7 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
         {
             ChunkLanding? landing = null;
             var here = chunk;
-            await Place.PassAsync(here.High, async token => landing = await chunks.LandAsync(here, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+            await Place.PassAsync(here.High, async token => landing = await chunks.LandAsync(here, token, CallOff).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
             if (landing is { HasLanded: true })
             {
                 Place.Show(null);

@@ -221,15 +221,15 @@ sealed class ChunkedCopies(
         return source;
     }
 
-    /// <summary>False: it was called off.</summary>
+    /// <summary>False: it was called off while it was read.</summary>
     async Task<bool> IsThroughAsync(IChunkSource source, Current current)
     {
         var job = current.Job is { } asked ? new ChunkJobRun(context, session, gate, source, transforms, asked, time) : null;
         try
         {
             if (job is not null)
-                await job.RunAsync(current.Cut.Token).ConfigureAwait(false);
-            else if (current.Keys is { } table)
+                return await job.RunAsync(current.Cut.Token).ConfigureAwait(false);
+            if (current.Keys is { } table)
                 await new PendingKeysRun(context, session, gate, source, transforms, table, time).RunAsync(current.Cut.Token).ConfigureAwait(false);
             else
                 await RunAsync(source, current.Copy!, current.Cut.Token).ConfigureAwait(false);

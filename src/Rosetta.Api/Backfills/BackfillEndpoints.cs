@@ -44,7 +44,7 @@ static class BackfillEndpoints
             .Describe("Show a backfill job").Gives<BackfillAnswer>().Refuses(404);
 
         backfills.MapPost("/{jobId:long}/cancel", CancelAsync)
-            .Describe("Cancel a backfill job", "The batch at hand is finished; what has been brought stays.").NeedsRole(ApiRole.Operator)
+            .Describe("Cancel a backfill job", "The batch at hand is finished or, when that takes longer than a moment, called off as a whole; what has been brought stays.").NeedsRole(ApiRole.Operator)
             .Gives<BackfillAnswer>().Refuses(404, 409);
     }
 

@@ -91,8 +91,9 @@ public interface ITableChunks : IAsyncDisposable
     /// Brings the staged chunk into the table, in one transaction with what says that it is finished. Called between two groups of the lane, which has passed
     /// the chunk's <see cref="ReadChunk.High"/>.
     /// </summary>
+    /// <param name="callOff">Cancelled: it is undone, unless it has come as far as its commit. Whether that has been carried out must not stay open, since changes are applied after it.</param>
     /// <exception cref="Errors.FencedException">A newer incarnation is there.</exception>
-    Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken);
+    Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken, CancellationToken callOff = default);
 
     /// <summary>It is worth asking the source for digests.</summary>
     bool MayHaveDigests { get; }

@@ -81,6 +81,9 @@ public sealed class Installation : IAsyncDisposable
         ["ROSETTA_FAILPOINTS"] = null,
     };
 
+    /// <summary>What stands between the nodes and a server, see <see cref="Network"/>.</summary>
+    public TcpProxy ProxyOf(PostgresServer server) => _network[server];
+
     int PortOf(PostgresServer server) => _network.TryGetValue(server, out var proxy) ? proxy.Port : server.Port;
 
     /// <summary>Starts a node and waits until it is ready.</summary>

@@ -152,8 +152,10 @@ sealed class TableChunks(
         stored((_state, Rows));
     }
 
-    public async Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken)
+    public async Task<ChunkLanding> LandAsync(ReadChunk chunk, CancellationToken cancellationToken, CancellationToken callOff = default)
     {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, callOff);
+        var beforeCommit = either.Token;
         if (streamed.FindHidden(chunk.Snapshot, chunk.Watched.Transactions) is { } hidden)
             return Again("its commit was applied here and is not visible at the source yet") with { WaitsFor = hidden };
         var keys = new List<byte[]>();
@@ -161,22 +163,22 @@ sealed class TableChunks(
             return Again("the table was truncated or changed meanwhile");
 
         Failpoint.Hit(FailpointNames.ChunkStaged);
-        var stage = await StageOfAsync(chunk.Watched.Stage, cancellationToken);
+        var stage = await StageOfAsync(chunk.Watched.Stage, beforeCommit);
         var connection = stage.Connection;
-        await connection.QueryAsync("BEGIN", cancellationToken);
+        await connection.QueryAsync("BEGIN", beforeCommit);
         try
         {
-            var window = keys.Count > 0 ? await stage.FillWindowAsync(PlanOfKeys(), keys, cancellationToken) : null;
+            var window = keys.Count > 0 ? await stage.FillWindowAsync(PlanOfKeys(), keys, beforeCommit) : null;
             if (chunk.Swept is { } swept)
                 return await LandSweptAsync(stage, swept, chunk.High, window, cancellationToken);
             if (window is not null)
-                await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", cancellationToken);
-            var found = _differences is null ? null : await _differences.FindAsync(connection, chunk.Range, window, cancellationToken);
-            var landing = found is not null && (copy.Purpose == ChunkPurpose.Compare || found.IsEmpty) ? found : await WriteAsync(connection, chunk.Range, chunk.High, window, cancellationToken);
+                await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", beforeCommit);
+            var found = _differences is null ? null : await _differences.FindAsync(connection, chunk.Range, window, beforeCommit);
+            var landing = found is not null && (copy.Purpose == ChunkPurpose.Compare || found.IsEmpty) ? found : await WriteAsync(connection, chunk.Range, chunk.High, window, beforeCommit);
             if (chunk.Range.Keys is { } read)
-                await connection.QueryAsync(_sql.NoLongerPending(row, read, window), cancellationToken);
+                await connection.QueryAsync(_sql.NoLongerPending(row, read, window), beforeCommit);
             else if (chunk.Range.IsWhole && LandedSql(chunk.Range, chunk.Rows) is { } landed)
-                await connection.QueryAsync(landed, cancellationToken);
+                await connection.QueryAsync(landed, beforeCommit);
             await CommitAsync(stage, cancellationToken);
             _watchedFrom[chunk.Watched.Stage] = long.MaxValue;
             if (chunk.Range.IsWhole)
