@@ -22,8 +22,8 @@ public sealed record MonitorServices(ConfigStore Store, TimeSpan Interval, TimeP
 }
 
 /// <summary>
-/// The cluster's one look at the sources: WAL size and what each slot keeps, recorded for the API. Pipelines do not depend on it; a source
-/// that cannot be asked is tried again at the next interval.
+/// The cluster's one look at the sources: WAL size and what each slot keeps, recorded for the API, and slots that a source has let go of, which a paused
+/// pipeline would not notice. Pipelines do not depend on it; a source that cannot be asked is tried again at the next interval.
 /// </summary>
 public sealed class SourceMonitorActor : ReceiveActor, IWithTimers
 {
@@ -43,6 +43,7 @@ public sealed class SourceMonitorActor : ReceiveActor, IWithTimers
     readonly MonitorServices _services;
     readonly ILoggingAdapter _log = Context.GetLogger();
     readonly HashSet<string> _silent = [];
+    readonly HashSet<string> _lost = [];
     bool _looking;
 
     public SourceMonitorActor(MonitorServices services)
@@ -125,5 +126,27 @@ public sealed class SourceMonitorActor : ReceiveActor, IWithTimers
         await _services.Store.WalMetrics.AddAsync(
             source.Id, size, [.. wal.Slots.Select(s => new SlotMetric(s.Name, s.RetainedBytes, s.IsActive))], _services.Retention, cancellationToken)
             .ConfigureAwait(false);
+        await TellOfLostSlotsAsync(source, wal.Slots, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Once for each slot that is lost.</summary>
+    async Task TellOfLostSlotsAsync(SourceDefinition source, IReadOnlyList<SlotFacts> slots, CancellationToken cancellationToken)
+    {
+        var lost = slots.Where(s => s is { Plugin: not null, IsInvalidated: true }).ToDictionary(s => s.Name);
+        _lost.RemoveWhere(l => l.StartsWith($"{source.Id}/", StringComparison.Ordinal) && !lost.ContainsKey(l[(l.IndexOf('/', StringComparison.Ordinal) + 1)..]));
+        if (lost.Count == 0)
+            return;
+        foreach (var pipeline in await _services.Store.Pipelines.OfSourceAsync(source.Id, cancellationToken).ConfigureAwait(false))
+        {
+            if (!lost.TryGetValue(SourceNames.Slot(source.ReplicationName, pipeline.Id), out var slot) || _lost.Contains($"{source.Id}/{slot.Name}"))
+                continue;
+            var (reason, remedy) = GapDecision.Invalidated(slot);
+            await _services.Store.Notifications.RaiseAsync(
+                new NewNotification(
+                    NotificationSeverity.Error, $"pipeline/{pipeline.Id}/slot-lost", reason,
+                    remedy.Replace("{id}", pipeline.Id.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal), pipeline.Id),
+                cancellationToken).ConfigureAwait(false);
+            _lost.Add($"{source.Id}/{slot.Name}");
+        }
     }
 }

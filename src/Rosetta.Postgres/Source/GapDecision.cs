@@ -59,7 +59,14 @@ public static class GapDecision
         if (LostCluster(record, source) is { } cluster)
             return Lost(cluster, Resync, positions);
         if (slot is null)
-            return Lost($"Replication slot {record.SlotName} is gone.", Resync, positions);
+        {
+            return Lost(
+                source.Timeline > record.Timeline
+                    ? $"The source is on timeline {source.Timeline} and was on {record.Timeline}: another server was promoted, and replication slot {record.SlotName} is not there."
+                    : $"Replication slot {record.SlotName} is gone.",
+                Resync, positions);
+        }
+
         if (LostSlot(record, slot) is { } lost)
             return Lost(lost.Reason, lost.Remedy, positions);
 
@@ -120,14 +127,15 @@ public static class GapDecision
     {
         if (slot.Plugin != "pgoutput" || slot.Database != record.Database || slot.IsTemporary || slot.IsTwoPhase)
             return ($"Replication slot {slot.Name} is not the one that was made: somebody dropped it and made another.", Resync);
-        if (slot.IsInvalidated || slot.ConfirmedFlush is null)
-        {
-            var reason = slot.InvalidationReason ?? "wal_removed";
-            var advice = reason == "idle_timeout" ? "raise idle_replication_slot_timeout" : "raise max_slot_wal_keep_size";
-            return ($"Replication slot {slot.Name} was invalidated by the source ({reason}).", $"{Resync} So that it does not happen again: {advice}.");
-        }
+        return slot.IsInvalidated || slot.ConfirmedFlush is null ? Invalidated(slot) : null;
+    }
 
-        return null;
+    /// <summary>What is said of a slot that the source has let go of; {id} in the remedy is the pipeline's.</summary>
+    public static (string Reason, string Remedy) Invalidated(SlotFacts slot)
+    {
+        var reason = slot.InvalidationReason ?? "wal_removed";
+        var advice = reason == "idle_timeout" ? "raise idle_replication_slot_timeout" : "raise max_slot_wal_keep_size";
+        return ($"Replication slot {slot.Name} was invalidated by the source ({reason}).", $"{Resync} So that it does not happen again: {advice}.");
     }
 
     static SlotDecision Foreign(SlotFacts slot) => new(

@@ -1,3 +1,4 @@
+using Rosetta.Testing.Processes;
 using Xunit;
 
 namespace Rosetta.Cli.Tests.Running;
@@ -25,12 +26,12 @@ public sealed class BackfillCommandTests : IAsyncLifetime
     public async Task Should_start_a_backfill_with_filters_of_both_forms()
     {
         _api.Answer("POST /api/v1/pipelines/7/backfill", With("PENDING"), 202);
-        var run = await RosettaRun.StartAsync(_api.Address, "backfill start shop public.orders --destination warehouse --batch-size 500 --filter ok=true --filter {\"column\":\"a\",\"operator\":\"IN\",\"value\":[1]}");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "backfill start shop public.orders --destination warehouse --batch-size 500 --filter ok=true --filter {\"column\":\"a\",\"operator\":\"IN\",\"value\":[1]}");
         Assert.Equal((0, "backfill 4 of public.orders: PENDING\n"), (run.ExitCode, run.Output));
         Assert.Equal(
             """{"table_name":"public.orders","destination_ids":[3],"batch_size":500,"filters":["ok=true",{"column":"a","operator":"IN","value":[1]}]}""", _api.Asked[^1].Body);
         var asked = _api.Asked.Count;
-        Assert.Equal(1, (await RosettaRun.StartAsync(_api.Address, "backfill start 7 orders --filter {nonsense")).ExitCode);
+        Assert.Equal(1, (await ProgramRun.RosettaAsync(_api.Address, "backfill start 7 orders --filter {nonsense")).ExitCode);
         Assert.Equal(asked, _api.Asked.Count);
     }
 
@@ -41,7 +42,7 @@ public sealed class BackfillCommandTests : IAsyncLifetime
     public async Task Should_tell_by_its_exit_code_how_a_job_ended_that_it_waited_for(string status, int exitCode)
     {
         _api.Answer("POST /api/v1/pipelines/7/backfill", With("PENDING"), 202).Answer("GET /api/v1/pipelines/7/backfill/4", With(status));
-        var run = await RosettaRun.StartAsync(_api.Address, "backfill start 7 orders --wait");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "backfill start 7 orders --wait");
         Assert.Equal(exitCode, run.ExitCode);
         Assert.Contains(status, run.Output, StringComparison.Ordinal);
     }
@@ -53,10 +54,10 @@ public sealed class BackfillCommandTests : IAsyncLifetime
             .Answer("GET /api/v1/pipelines/7/backfill/4", With("EXECUTING")).Answer("POST /api/v1/pipelines/7/backfill/4/cancel", With("CANCELLED"));
         foreach (var verb in (string[])["list shop", "show shop 4"])
         {
-            var run = await RosettaRun.StartAsync(_api.Address, $"backfill {verb}");
+            var run = await ProgramRun.RosettaAsync(_api.Address, $"backfill {verb}");
             foreach (var part in (string[])["public.orders", "EXECUTING", "1,234", "5,000", "24.7", "id > 5 AND {"]) Assert.Contains(part, run.Output, StringComparison.Ordinal);
         }
 
-        Assert.Equal("backfill 4 of public.orders: CANCELLED\n", (await RosettaRun.StartAsync(_api.Address, "backfill cancel shop 4")).Output);
+        Assert.Equal("backfill 4 of public.orders: CANCELLED\n", (await ProgramRun.RosettaAsync(_api.Address, "backfill cancel shop 4")).Output);
     }
 }

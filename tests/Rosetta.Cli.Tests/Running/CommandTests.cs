@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Rosetta.Testing.Processes;
 using Xunit;
 
 namespace Rosetta.Cli.Tests.Running;
@@ -27,7 +28,7 @@ public sealed class CommandTests : IAsyncLifetime
     public async Task Should_start_a_pipeline_by_its_name_with_the_key_as_bearer_token()
     {
         _api.Answer("GET /api/v1/pipelines?limit=1000&offset=0", Pipelines).Answer("POST /api/v1/pipelines/7/start", Pipeline);
-        var run = await RosettaRun.StartAsync(_api.Address, "pipelines start shop", key: "sesame");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "pipelines start shop", key: "sesame");
         Assert.Equal((0, "shop started; state RUNNING\n"), (run.ExitCode, run.Output));
         Assert.All(_api.Asked, asked => Assert.Equal("Bearer sesame", asked.Authorization));
     }
@@ -36,7 +37,7 @@ public sealed class CommandTests : IAsyncLifetime
     public async Task Should_show_destinations_tables_errors_and_remedies_of_a_pipeline()
     {
         _api.Answer("GET /api/v1/pipelines/7", Pipeline);
-        var run = await RosettaRun.StartAsync(_api.Address, "pipelines show 7");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "pipelines show 7");
         Assert.Equal(0, run.ExitCode);
         foreach (var part in (string[])["shop", "RUNNING", "warehouse", "HEALTHY", "ATTACHED", "0/20", "public.orders", "23514 on [positive]", "mend it"])
             Assert.Contains(part, run.Output, StringComparison.Ordinal);
@@ -46,7 +47,7 @@ public sealed class CommandTests : IAsyncLifetime
     public async Task Should_print_the_answer_as_it_came_with_json()
     {
         _api.Answer("GET /api/v1/pipelines/7", """{"id": 7, "name": "shop", "something_newer": [1]}""");
-        var run = await RosettaRun.StartAsync(_api.Address, "pipelines show 7 --json");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "pipelines show 7 --json");
         Assert.Equal(0, run.ExitCode);
         Assert.Equal(1, JsonDocument.Parse(run.Output).RootElement.GetProperty("something_newer")[0].GetInt32());
     }
@@ -58,7 +59,7 @@ public sealed class CommandTests : IAsyncLifetime
             "POST /api/v1/destinations",
             """{"title": "Not valid", "status": 422, "detail": "Mend the fields.", "errors": {"config.port": ["must be between 1 and 65535"]}}""", 422,
             "application/problem+json");
-        var run = await RosettaRun.StartAsync(_api.Address, "destinations create --name w --port 0 --database d --user u --no-password");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "destinations create --name w --port 0 --database d --user u --no-password");
         Assert.Equal((1, ""), (run.ExitCode, run.Output));
         foreach (var part in (string[])["Not valid (422)", "Mend the fields.", "config.port: must be between 1 and 65535"])
             Assert.Contains(part, run.Errors, StringComparison.Ordinal);
@@ -67,7 +68,7 @@ public sealed class CommandTests : IAsyncLifetime
     [Fact]
     public async Task Should_say_that_no_node_answers_and_how_to_name_another()
     {
-        var run = await RosettaRun.StartAsync(new Uri("http://127.0.0.1:1/"), "status");
+        var run = await ProgramRun.RosettaAsync(new Uri("http://127.0.0.1:1/"), "status");
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("Is a node running there?", run.Errors, StringComparison.Ordinal);
         Assert.Contains("--api", run.Errors, StringComparison.Ordinal);
@@ -86,7 +87,7 @@ public sealed class CommandTests : IAsyncLifetime
     [InlineData("cluster leave 127.0.0.1:4053")]
     public async Task Should_do_nothing_destructive_without_asking(string verb)
     {
-        var run = await RosettaRun.StartAsync(_api.Address, verb);
+        var run = await ProgramRun.RosettaAsync(_api.Address, verb);
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("--yes", run.Errors, StringComparison.Ordinal);
         Assert.Empty(_api.Asked);
@@ -96,7 +97,7 @@ public sealed class CommandTests : IAsyncLifetime
     public async Task Should_escape_a_tables_name_in_the_address()
     {
         _api.Answer("POST /api/v1/pipelines/7/destinations/3/tables/public.a%2Fb%3F/resync", "{}", 202);
-        var run = await RosettaRun.StartAsync(_api.Address, "tables resync 7 3 public.a/b? --yes");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "tables resync 7 3 public.a/b? --yes");
         Assert.Equal((0, ""), (run.ExitCode, run.Errors));
     }
 
@@ -104,7 +105,7 @@ public sealed class CommandTests : IAsyncLifetime
     public async Task Should_read_a_password_from_standard_input_and_send_it_only_in_the_body()
     {
         _api.Answer("POST /api/v1/sources", """{"id": 1, "name": "shop", "pg_host": "db", "pg_port": 5432, "pg_database": "d", "pg_username": "u"}""", 201);
-        var run = await RosettaRun.StartAsync(
+        var run = await ProgramRun.RosettaAsync(
             _api.Address, "sources create --name shop --host db --database d --user u --password-file -", input: "se cret\n");
         Assert.Equal((0, "source 1 created: shop\n"), (run.ExitCode, run.Output));
         var body = JsonDocument.Parse(Assert.Single(_api.Asked).Body).RootElement;
@@ -124,7 +125,7 @@ public sealed class CommandTests : IAsyncLifetime
                "version": "0.1.0", "pipelines": [1, 2]},
               {"address": "127.0.0.1:4054", "roles": [], "status": "Up", "reachable": false, "version": "0.1.0", "pipelines": []}], "leader": "127.0.0.1:4053"}
             """);
-        var run = await RosettaRun.StartAsync(_api.Address, "cluster show");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "cluster show");
         Assert.Equal(
             """
             akka.tcp://rosetta@127.0.0.1:4053 | [rosetta] | up |  | 0.1.0 [leader] | pipelines: 2
@@ -140,7 +141,7 @@ public sealed class CommandTests : IAsyncLifetime
         _api.Answer(
             "GET /api/v1/sources/1/preflight",
             """{"ok": false, "findings": [{"severity": "error", "check": "wal_level", "detail": "is replica", "fix_sql": "ALTER SYSTEM SET wal_level = 'logical'"}]}""");
-        var run = await RosettaRun.StartAsync(_api.Address, "sources preflight 1");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "sources preflight 1");
         Assert.Equal(1, run.ExitCode);
         Assert.Contains("ALTER SYSTEM SET wal_level = 'logical'", run.Output, StringComparison.Ordinal);
     }
@@ -149,7 +150,7 @@ public sealed class CommandTests : IAsyncLifetime
     public async Task Should_print_an_object_per_event_when_watching_as_json()
     {
         _api.Answer("GET /api/v1/pipelines/7/events", "event: pipeline\ndata: {\"id\": 7}\n\nevent: pipeline\ndata: {\"id\": 8}\n\n", type: "text/event-stream");
-        var run = await RosettaRun.StartAsync(_api.Address, "pipelines watch 7 --json");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "pipelines watch 7 --json");
         Assert.Equal((0, "{\"id\": 7}\n{\"id\": 8}\n"), (run.ExitCode, run.Output));
     }
 
@@ -157,7 +158,7 @@ public sealed class CommandTests : IAsyncLifetime
     public async Task Should_report_a_node_that_lives_but_is_not_ready()
     {
         _api.Answer("GET /health/live", "{}").Answer("GET /health/ready", """{"status": "not ready", "checks": [{"name": "cluster", "healthy": false, "detail": "joining"}, {"name": "db", "healthy": true}]}""", 503);
-        var run = await RosettaRun.StartAsync(_api.Address, "health");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "health");
         Assert.Equal((1, "live   yes\nready  no  cluster: joining\n"), (run.ExitCode, run.Output));
     }
 }

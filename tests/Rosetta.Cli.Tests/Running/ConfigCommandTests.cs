@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Rosetta.Testing.Processes;
 using Xunit;
 
 namespace Rosetta.Cli.Tests.Running;
@@ -58,7 +59,7 @@ public sealed class ConfigCommandTests : IAsyncLifetime
     public async Task Should_send_the_file_as_it_is_with_the_secrets_it_refers_to()
     {
         _api.Answer("POST /api/v1/config/diff", Nothing);
-        var run = await RosettaRun.StartAsync(_api.Address, $"diff -f {Path}", variable: ("ROSETTA_TEST_PASSWORD", "from the environment"));
+        var run = await ProgramRun.RosettaAsync(_api.Address, $"diff -f {Path}", variable: ("ROSETTA_TEST_PASSWORD", "from the environment"));
 
         Assert.Equal((0, ""), (run.ExitCode, run.Errors));
         var body = JsonDocument.Parse(Assert.Single(_api.Asked).Body).RootElement;
@@ -114,7 +115,7 @@ public sealed class ConfigCommandTests : IAsyncLifetime
         run = await RunAsync($"apply -f {Path} --prune --yes");
         Assert.Equal((0, "0 created, 0 changed, 0 deleted, 1 as they were\n"), (run.ExitCode, run.Output));
         _api.Answer("POST /api/v1/config/diff", Nothing);
-        Assert.Equal(0, (await RosettaRun.StartAsync(_api.Address, "apply -f -", input: "version: 1\n")).ExitCode);
+        Assert.Equal(0, (await ProgramRun.RosettaAsync(_api.Address, "apply -f -", input: "version: 1\n")).ExitCode);
         Assert.Equal("""{"yaml":"version: 1\n","secrets":{},"prune":false}""", _api.Asked[^1].Body);
     }
 
@@ -132,5 +133,5 @@ public sealed class ConfigCommandTests : IAsyncLifetime
         Assert.Contains("nowhere.yaml", (await RunAsync("apply -f nowhere.yaml")).Errors, StringComparison.Ordinal);
     }
 
-    Task<RosettaRun> RunAsync(string arguments) => RosettaRun.StartAsync(_api.Address, arguments);
+    Task<ProgramRun> RunAsync(string arguments) => ProgramRun.RosettaAsync(_api.Address, arguments);
 }

@@ -1,3 +1,4 @@
+using Rosetta.Testing.Processes;
 using Xunit;
 
 namespace Rosetta.Cli.Tests.Running;
@@ -18,7 +19,7 @@ public sealed class PreviewCommandTests : IAsyncLifetime
     [Fact]
     public async Task Should_show_what_a_transform_makes_of_rows()
     {
-        var run = await RosettaRun.StartAsync(_api.Address, "tables preview shop warehouse public.orders --filter n>1 --column id --limit 5");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "tables preview shop warehouse public.orders --filter n>1 --column id --limit 5");
 
         Assert.True(run.ExitCode == 0, run.Output);
         Assert.Equal("""{"filter_sql":"n>1","columns":["id"],"limit":5}""", _api.Asked[^1].Body.Replace("\\u003E", ">", StringComparison.Ordinal));

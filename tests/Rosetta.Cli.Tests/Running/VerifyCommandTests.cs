@@ -1,3 +1,4 @@
+using Rosetta.Testing.Processes;
 using Xunit;
 
 namespace Rosetta.Cli.Tests.Running;
@@ -26,11 +27,11 @@ public sealed class VerifyCommandTests : IAsyncLifetime
               {"destination_id": 3, "table": "public.orders", "state": "{{state}}", "rows_compared": 1234, "rows_total": 1234, "rows_carried": 18, "ranges": 3, "differing": 5, "missing": 6, "extra": 7,
                "keys": [{"kind": "different", "key": {"id": 4711}, "columns": ["n", "[odd]"]}], "as_of_lsn": "0/1A", "error": "[why]"}]}
             """);
-        var run = await RosettaRun.StartAsync(_api.Address, "verify shop --repair --wait --table orders");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "verify shop --repair --wait --table orders");
         Assert.Equal(exitCode, run.ExitCode);
         foreach (var part in (string[])["public.orders", state, "1,234", "0/1A", "[why]", "{\"id\": 4711}", "n, [odd]", "the first 1 of 18"]) Assert.Contains(part, run.Output, StringComparison.Ordinal);
         Assert.Contains(_api.Asked, a => a.Body == """{"tables":["orders"],"repair":true}""");
-        Assert.Equal(exitCode, (await RosettaRun.StartAsync(_api.Address, "verify shop --run 9")).ExitCode);
+        Assert.Equal(exitCode, (await ProgramRun.RosettaAsync(_api.Address, "verify shop --run 9")).ExitCode);
     }
 
     [Fact]
@@ -43,20 +44,20 @@ public sealed class VerifyCommandTests : IAsyncLifetime
               {"destination_id": 3, "table": "public.orders", "state": "DIFFERENT", "rows_compared": 1234, "rows_total": 1234, "rows_carried": 1, "ranges": 1, "differing": 0, "missing": 0,
                "extra": 1, "keys": [{"kind": "extra", "key": {"id": 1}, "columns": []}], "as_of_lsn": "0/1A", "error": null}]}
             """);
-        var shown = await RosettaRun.StartAsync(_api.Address, "resync shop --dry-run");
+        var shown = await ProgramRun.RosettaAsync(_api.Address, "resync shop --dry-run");
         Assert.Equal(0, shown.ExitCode);
         foreach (var part in (string[])["insert", "delete", "deleted", "{\"id\": 1}"]) Assert.Contains(part, shown.Output, StringComparison.Ordinal);
         Assert.DoesNotContain(_api.Asked, a => a.Call == "POST /api/v1/pipelines/7/resync");
-        Assert.NotEqual(0, (await RosettaRun.StartAsync(_api.Address, "resync shop")).ExitCode);
+        Assert.NotEqual(0, (await ProgramRun.RosettaAsync(_api.Address, "resync shop")).ExitCode);
         Assert.DoesNotContain(_api.Asked, a => a.Call == "POST /api/v1/pipelines/7/resync");
-        Assert.Equal(0, (await RosettaRun.StartAsync(_api.Address, "resync shop --yes")).ExitCode);
+        Assert.Equal(0, (await ProgramRun.RosettaAsync(_api.Address, "resync shop --yes")).ExitCode);
         Assert.Contains(_api.Asked, a => a.Call == "POST /api/v1/pipelines/7/resync");
     }
 
     [Fact]
     public async Task Should_not_wait_unless_told()
     {
-        var run = await RosettaRun.StartAsync(_api.Address, "verify shop");
+        var run = await ProgramRun.RosettaAsync(_api.Address, "verify shop");
         Assert.Equal((0, "verify 9 begun; 'rosetta verify shop --run 9' shows it\n"), (run.ExitCode, run.Output));
     }
 }
