@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Rosetta.Bench.Processes;
 using Rosetta.Bench.Reports;
 using Rosetta.Bench.Stage;
 using Rosetta.Bench.Workloads;
@@ -17,6 +18,8 @@ static class BackfillBench
     const string Filter = "quantity < 200";
     const string Database = "filled";
 
+    readonly record struct Effort(double Seconds, CopyCost Cpu);
+
     public static async Task<string> RunAsync(BenchOptions options, Journal journal, CancellationToken cancellationToken)
     {
         var rows = options.Scaled(5_000_000, 10_000);
@@ -30,25 +33,50 @@ static class BackfillBench
         var copier = new Copier(databases, BenchDatabases.SourceDatabase, BenchTables.MixedSql(Table), 1);
         await copier.PrepareAsync(node.Api, Database, cancellationToken);
         var id = await copier.ByRosettaAsync(node.Api, Database, cancellationToken);
-        var (pipes, jobs) = (new List<double>(), new List<double>());
+        var contest = new[] { (Name: "COPY (SELECT ... WHERE ...) | COPY into an empty table", Efforts: new List<Effort>()), ("the same into the table that lost the rows", []), ("backfill", []) };
         for (var round = 1; round <= options.Rounds; round++)
         {
-            await target.ExecuteAsync($"DELETE FROM {Table} WHERE {Filter}; DROP TABLE IF EXISTS {Part}; {BenchTables.MixedSql(Part)}", Database, cancellationToken);
-            await target.ExecuteAsync($"VACUUM {Table}", Database, cancellationToken);
-            await target.ExecuteAsync("CHECKPOINT", cancellationToken: cancellationToken);
-            pipes.Add(await TimeAsync(() => copier.PartByPipeAsync(Database, Table, Filter, Part, cancellationToken)));
-            jobs.Add(await TimeAsync(BackfillAsync));
-            journal.Say(string.Create(CultureInfo.InvariantCulture, $"round {round}: pipe {pipes[^1]:0.0} s, backfill {jobs[^1]:0.0} s"));
+            await LoseAsync($"DROP TABLE IF EXISTS {Part}; {BenchTables.MixedSql(Part)}");
+            contest[0].Efforts.Add(await MeasureAsync(() => copier.PartByPipeAsync(Database, Table, Filter, Part, cancellationToken)));
+            await LoseAsync("SELECT");
+            contest[1].Efforts.Add(await MeasureAsync(() => copier.PartByPipeAsync(Database, Table, Filter, Table, cancellationToken)));
+            await LoseAsync("SELECT");
+            contest[2].Efforts.Add(await MeasureAsync(BackfillAsync));
+            foreach (var (name, efforts) in contest)
+                journal.Say(string.Create(CultureInfo.InvariantCulture, $"round {round}: {name}: {efforts[^1].Seconds:0.00} s, CPU {efforts[^1].Cpu.Source:0.0} + {efforts[^1].Cpu.Target:0.0} + {efforts[^1].Cpu.Client:0.0} s"));
             var (there, wanted) = (await CountAsync(Table), await CountAsync(Part));
             if (there != rows || wanted == 0)
                 throw new InvalidOperationException($"The backfill left {there} of {rows} rows; the pipe brought {wanted}.");
         }
 
-        var ratios = jobs.Zip(pipes, (job, pipe) => pipe / job).ToList();
-        var table = new MarkdownTable($"{rows / 5:N0} of {rows:N0} rows by a filter", "s", "of the pipe in the same round");
-        table.Add("COPY (SELECT ... WHERE ...) | COPY", Figures.Text(Figures.Median(pipes, s => s), 1), "1");
-        table.Add("backfill", Figures.Text(Figures.Median(jobs, s => s), 1), Figures.Text(Figures.Median(ratios, r => r), 2));
+        var jobs = contest[^1].Efforts;
+        var table = new MarkdownTable(
+            string.Create(CultureInfo.InvariantCulture, $"{rows / 5:N0} of {rows:N0} rows by a filter"), "s, median", "the backfill's speed, of this one's in the same round", "CPU s: source", "target", "in between");
+        foreach (var (name, efforts) in contest)
+        {
+            var middle = Figures.Median(efforts, e => e.Seconds);
+            table.Add(
+                name, Figures.Text(middle.Seconds, 1), string.Join(", ", efforts.Zip(jobs, (other, job) => Figures.Text(other.Seconds / job.Seconds, 2))),
+                Figures.Text(middle.Cpu.Source, 1), Figures.Text(middle.Cpu.Target, 1), Figures.Text(middle.Cpu.Client, 1));
+        }
+
         return $"{table}\n";
+
+        // Both pipes and the job find the same: the rows are gone, their place is free, nothing is dirty.
+        async Task LoseAsync(string also)
+        {
+            await target.ExecuteAsync($"DELETE FROM {Table} WHERE {Filter}; {also}", Database, cancellationToken);
+            await target.ExecuteAsync($"VACUUM {Table}", Database, cancellationToken);
+            await target.ExecuteAsync("CHECKPOINT", cancellationToken: cancellationToken);
+        }
+
+        async Task<Effort> MeasureAsync(Func<Task> work)
+        {
+            var before = CopyCost.Take(databases.Source, target, node.ProcessId);
+            var watch = Stopwatch.StartNew();
+            await work();
+            return new Effort(watch.Elapsed.TotalSeconds, CopyCost.Take(databases.Source, target, node.ProcessId) - before);
+        }
 
         async Task BackfillAsync()
         {
@@ -59,13 +87,6 @@ static class BackfillBench
                 await pace.WaitForNextTickAsync(cancellationToken);
             if (job.Status != "COMPLETED")
                 throw new InvalidOperationException(job.ToString());
-        }
-
-        static async Task<double> TimeAsync(Func<Task> work)
-        {
-            var watch = Stopwatch.StartNew();
-            await work();
-            return watch.Elapsed.TotalSeconds;
         }
 
         Task<long> CountAsync(string table) => target.ScalarAsync<long>($"SELECT count(*) FROM {table}", Database, cancellationToken);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Rosetta.Bench.Reports;
 using Rosetta.Bench.Stage;
@@ -13,10 +12,8 @@ namespace Rosetta.Bench.Snapshot;
 static class SnapshotBench
 {
     const string Table = "large";
-    const string Later = "later";
     const string Pipe = "COPY | COPY";
-    const int ChangesPerSecond = 2_000;
-    static readonly string[] Peers = [Pipe, "Rosetta", "pg_dump | psql", "pgcopydb", "native subscription", "beside"];
+    static readonly string[] Peers = [Pipe, "Rosetta", "pg_dump | psql", "pgcopydb", "native subscription", BesideBench.Name];
 
     public static async Task<string> RunAsync(BenchOptions options, Journal journal, CancellationToken cancellationToken)
     {
@@ -56,49 +53,8 @@ static class SnapshotBench
                 "native subscription", round, n => copier.BySubscriptionAsync(n, cancellationToken), cancellationToken, end: n => copier.EndSubscriptionAsync(n, cancellationToken));
         }
 
-        var table = contest.Table(string.Create(CultureInfo.InvariantCulture, $"one table of {rows:N0} rows into an empty database"), Pipe);
-        if (options.Wants("beside"))
-        {
-            var seconds = await BesideAsync(databases, node, copier, rows, journal, cancellationToken);
-            table.Add(
-                $"Rosetta beside the stream, {ChangesPerSecond:N0} changes/s to the table", Figures.Text(seconds, 1), Figures.Text(contest.Seconds(Pipe) / seconds, 2), "-", "-", "-", "-");
-        }
-
-        return table.ToString();
-    }
-
-    static async Task<double> BesideAsync(BenchDatabases databases, BenchNode node, Copier copier, long rows, Journal journal, CancellationToken cancellationToken)
-    {
-        const string database = "beside";
-        await databases.Targets[0].CreateDatabaseAsync(database, cancellationToken);
-        await copier.PrepareAsync(node.Api, database, cancellationToken);
-        var id = await copier.ByRosettaAsync(node.Api, database, cancellationToken);
-        await databases.ExecuteAtSourceAsync($"CREATE TABLE {Later} (LIKE {Table} INCLUDING ALL); INSERT INTO {Later} SELECT * FROM {Table}", cancellationToken);
-        using var enough = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var changes = ChangeAsync(databases, rows, enough.Token, cancellationToken);
-        var watch = Stopwatch.StartNew();
-        await node.Api.PostAsync($"pipelines/{id}/refresh", null, cancellationToken);
-        await copier.HasAsync(database, 2, cancellationToken);
-        var seconds = watch.Elapsed.TotalSeconds;
-        await enough.CancelAsync();
-        journal.Say($"beside the stream {seconds:0.0} s, {await changes:N0} changes meanwhile");
-        await node.EndPipelineAsync(database, cancellationToken);
-        return seconds;
-    }
-
-    static async Task<long> ChangeAsync(BenchDatabases databases, long rows, CancellationToken enough, CancellationToken cancellationToken)
-    {
-        await using var connection = await BenchDatabases.WatchAsync(databases.Source, BenchDatabases.SourceDatabase, cancellationToken);
-        await using var change = new Npgsql.NpgsqlCommand(
-            $"UPDATE {Later} SET quantity = quantity + 1 WHERE id = ANY (SELECT (1 + random() * {rows - 1})::bigint FROM generate_series(1, {ChangesPerSecond / 50}))", connection);
-        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
-        long made = 0;
-        while (!enough.IsCancellationRequested)
-        {
-            made += await change.ExecuteNonQueryAsync(cancellationToken);
-            await pace.WaitForNextTickAsync(cancellationToken);
-        }
-
-        return made;
+        var title = string.Create(CultureInfo.InvariantCulture, $"one table of {rows:N0} rows into an empty database");
+        var beside = options.Wants(BesideBench.Name) ? await new BesideBench(options, databases, node, copier, Table, rows, journal).RunAsync(cancellationToken) : "";
+        return contest.IsEmpty ? beside : $"{contest.Table(title, Pipe)}\n{beside}";
     }
 }
