@@ -14,6 +14,10 @@ sealed class ChunkJobRun(
     /// <summary>The batch at hand has so long to land when its job is called off; then it is called off as well, as a whole.</summary>
     static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(750);
 
+    /// <summary>Batches of a backfill that are read and landed together; a cancelled one still ends well within its time.</summary>
+    const int BatchesAtOnce = 5;
+    const int MostRowsAtOnce = 50_000;
+
     ChunkJobReport _last = new(job.Id, ChunkJobState.Running, 0, null, 0, 0, 0, null, null);
 
     /// <summary>A failure that is the table's or the job's own is reported; any other is the lane's, and the job goes on with the next session.</summary>
@@ -68,8 +72,13 @@ sealed class ChunkJobRun(
                 "Resync the table instead.");
         Report(_last with { Rows = chunks.Rows, Total = await CountAsync(source, table, cancellationToken).ConfigureAwait(false) });
         var paced = context.Pace is { } pace ? new PacedChunkSource(source, pace, context.Lane, static _ => { }) : source;
-        await new ChunkRun(paced, chunks, table, gate, context.Lane, job.ChunkRows, Landed, time) { Digested = Digested, Waits = Waits, CallOff = callOff }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
-        return chunks is { RangesAreFinished: true, IsSwept: true };
+        await new ChunkRun(paced, chunks, table, gate, context.Lane, RowsAtOnce, Landed, time) { Digested = Digested, Waits = Waits, CallOff = callOff }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
+        if (chunks is not { RangesAreFinished: true, IsSwept: true })
+            return false;
+        // What was estimated is known now.
+        if (job.Purpose == ChunkPurpose.Backfill)
+            Report(_last with { Total = chunks.Rows });
+        return true;
 
         void Waits(string? reason) => context.Status.Change(job.Table, t => t.State == TableState.Error ? t : t with { Error = reason });
 
@@ -86,11 +95,13 @@ sealed class ChunkJobRun(
         });
     }
 
+    int RowsAtOnce => job.Purpose == ChunkPurpose.Backfill ? (int)Math.Max(job.ChunkRows, Math.Min((long)job.ChunkRows * BatchesAtOnce, MostRowsAtOnce)) : job.ChunkRows;
+
     async Task<long> CountAsync(IChunkSource source, ChunkTable table, CancellationToken cancellationToken)
     {
         try
         {
-            return await source.CountAsync(table, cancellationToken).ConfigureAwait(false);
+            return await source.CountAsync(table, job.Purpose == ChunkPurpose.Backfill, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e) when (job.Condition is not null && ErrorPolicy.Classify(e) == ErrorClass.Operator)
         {

@@ -16,6 +16,7 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
     const int KeysAtOnce = 500;
     const int KeysToLookUp = 20_000;
     const int FewestRows = 1_000;
+    const int Growth = 16;
     const long ChunkBytes = 12 << 20;
 
     int _rows = Math.Min(FewestRows, mostRows);
@@ -107,7 +108,7 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
             {
                 var chunk = await next.ConfigureAwait(false);
                 if (chunk.Rows > 0)
-                    _rows = (int)Math.Min(Math.Max(FewestRows, Math.Min(ChunkBytes / Math.Max(1, chunk.Bytes / chunk.Rows), chunk.Rows * 4)), mostRows);
+                    _rows = (int)Math.Min(Math.Max(FewestRows, Math.Min(ChunkBytes / Math.Max(1, chunk.Bytes / chunk.Rows), chunk.Rows * Growth)), mostRows);
                 var ahead = next = chunk.Range.IsLast || taken >= most ? null : ReadAsync((chunk.Watched.Stage + 1) % ITableChunks.Stages, chunk.Range.UpTo);
                 await LandAsync(
                     chunk, async () =>

@@ -17,6 +17,7 @@ sealed class LanePlace(IChunkSource source, LandingGate gate, Lane lane, TimePro
     const int ShownFrom = 5;
 
     string? _shown;
+    bool _isIdle;
 
     /// <summary>Told what something waits for that has been tried often or for long, and null when it goes on.</summary>
     public Action<string?> Waits { get; init; } = static _ => { };
@@ -27,7 +28,9 @@ sealed class LanePlace(IChunkSource source, LandingGate gate, Lane lane, TimePro
     public async Task PassAsync(Lsn high, Func<CancellationToken, Task> work, CancellationToken cancellationToken)
     {
         var placing = gate.PassAsync(high, work, cancellationToken);
-        var wait = NudgeAfter;
+        // A stream that had to be nudged the last time has probably nothing to say now either.
+        var wait = _isIdle ? TimeSpan.Zero : NudgeAfter;
+        _isIdle = false;
         for (var nudges = 0; await Task.WhenAny(placing, Task.Delay(wait, time, cancellationToken)).ConfigureAwait(false) != placing; nudges++)
         {
             if (cancellationToken.IsCancellationRequested)
@@ -37,6 +40,7 @@ sealed class LanePlace(IChunkSource source, LandingGate gate, Lane lane, TimePro
                 continue;
             if (nudges >= ShownFrom)
                 Show($"What was read of the source waits for its place: the destination has applied everything up to {lane.Passed}, and has to get to {high}.");
+            _isIdle = true;
             await source.NudgeAsync(cancellationToken).ConfigureAwait(false);
         }
 

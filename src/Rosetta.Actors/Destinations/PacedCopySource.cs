@@ -61,7 +61,7 @@ sealed class PacedChunkSource(IChunkSource source, CopyPace pace, Lane lane, Act
     public Task<ReadDigest> ReadDigestAsync(ChunkTable table, ChunkRange range, int rows, WatchMark watched, CancellationToken cancellationToken) =>
         source.ReadDigestAsync(table, range, rows, watched, cancellationToken);
 
-    public Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken) => source.CountAsync(table, cancellationToken);
+    public Task<long> CountAsync(ChunkTable table, bool mayEstimate, CancellationToken cancellationToken) => source.CountAsync(table, mayEstimate, cancellationToken);
 
     public Task NudgeAsync(CancellationToken cancellationToken) => source.NudgeAsync(cancellationToken);
 

@@ -53,7 +53,7 @@ sealed class TransformedChunkSource(IChunkSource source, LaneTransforms transfor
         throw new InvalidOperationException($"Digests of {route.Source} were asked for without asking whether there are any.");
 
     /// <summary>Before the part of the filter that only DuckDB evaluates.</summary>
-    public Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken) => source.CountAsync(Read(table), cancellationToken);
+    public Task<long> CountAsync(ChunkTable table, bool mayEstimate, CancellationToken cancellationToken) => source.CountAsync(Read(table), mayEstimate, cancellationToken);
 
     public Task NudgeAsync(CancellationToken cancellationToken) => source.NudgeAsync(cancellationToken);
 

@@ -62,7 +62,8 @@ public interface IChunkSource : IAsyncDisposable
     Task<string?> DescribeTransactionAsync(uint xid, CancellationToken cancellationToken);
 
     /// <summary>How many rows there are to read.</summary>
-    Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken);
+    /// <param name="mayEstimate">Of a large table the planner's estimate will do: counting reads all of it.</param>
+    Task<long> CountAsync(ChunkTable table, bool mayEstimate, CancellationToken cancellationToken);
 
     /// <summary>Writes a message into the WAL that nobody reads, so that a stream that has nothing to say moves on. Also while a chunk is being read.</summary>
     Task NudgeAsync(CancellationToken cancellationToken);

@@ -65,6 +65,7 @@ sealed partial class PostgresSession
                     }, [.. copy.Table.Columns, .. copy.Route.Options.ColumnNames], copy.Table.Table.Oid));
             return new TableChunks(
                 connection, OpenAnotherAsync, _row, copy, target, sweep, known?.Copying is not null, watch, Streamed,
+                new DirectLanding(copy, target, new ChunkStatements(copy, target), _row, known?.Copying is not null, byBytes),
                 finished ?? (copy.Purpose == ChunkPurpose.Keys ? (new CopyingState(null, true, false), 0L) : resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0L)),
                 () => _book.FindSource(source), state => Copied(source, copy, state), () => SetPending(source, false), () => SetWatch(source, null));
         }

@@ -25,13 +25,14 @@ public sealed partial class ChunkSource : IChunkSource
                 OR (a.state NOT LIKE 'idle in transaction%' AND a.query_start > clock_timestamp() - interval '10 s'))
         """;
 
+    const long LargestCounted = 64 << 20;
     const ulong WalPage = 8192;
     const ulong LongestPageHeader = 40;
 
     readonly PgConnection _connection;
     readonly PublicationFacts _publications;
     PgConnection? _beside;
-    (ChunkTable Table, string Shape) _seen;
+    (ChunkTable Table, string Shape, bool IsOrdered) _seen;
 
     ChunkSource(PgConnection connection, PublicationFacts publications)
     {
@@ -71,9 +72,27 @@ public sealed partial class ChunkSource : IChunkSource
         InSnapshotAsync(
             table, watched, async () =>
             {
+                if (range is { IsWhole: true, UpTo: null } && ReadsOnce(table))
+                    return await CopyNextAsync(table, range, rows, into, cancellationToken);
                 var found = await WithEndAsync(table, range, rows, cancellationToken);
                 return await CopyAsync(table, found, ChunkSql.Range(table.Table, found), into, cancellationToken);
             }, cancellationToken);
+
+    // Finding the last key first costs less where rows lie in another order than the key's, because rows of a known range are then read in the order of the pages.
+    // With a condition it would read every row twice.
+    bool ReadsOnce(ChunkTable table) =>
+        table.Format == CopyFormat.Binary && (_seen.IsOrdered || table.Condition is not null) && table.Key.All(table.Columns.Contains);
+
+    /// <summary>Reads the next rows in the key's order, and learns from the last of them where they end.</summary>
+    async Task<ReadRows> CopyNextAsync(
+        ChunkTable table, ChunkRange range, int rows, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken)
+    {
+        var most = rows.ToString(System.Globalization.CultureInfo.InvariantCulture);
+        var source = new Rows(_connection, table, $"{ChunkSql.Range(table.Table, range)}{ChunkSql.Filter(table)} ORDER BY {ChunkSql.KeyColumns(table.Table)} LIMIT {most}") { KeepsLast = true };
+        var taken = await into(source, cancellationToken);
+        var found = source.Count < rows ? range : range with { UpTo = await LastRow.KeyAsync(_connection, table, source.Last, cancellationToken) };
+        return new ReadRows(found, taken, source.Bytes);
+    }
 
     async Task<ChunkRange> WithEndAsync(ChunkTable table, ChunkRange range, int rows, CancellationToken cancellationToken) =>
         range.UpTo is not null || !range.IsWhole ? range : range with { UpTo = await ChunkSql.LastKeyAsync(_connection, table, range.After, rows, cancellationToken) };
@@ -107,8 +126,10 @@ public sealed partial class ChunkSource : IChunkSource
         return found.Rows.Count == 0 ? null : found.RequiredText(0, 0);
     }
 
-    public async Task<long> CountAsync(ChunkTable table, CancellationToken cancellationToken) =>
-        (await _connection.QueryAsync($"SELECT count(*) FROM {ChunkSql.From(table.Table)} WHERE true{ChunkSql.Filter(table)}", cancellationToken)).Int64(0, 0);
+    public async Task<long> CountAsync(ChunkTable table, bool mayEstimate, CancellationToken cancellationToken) =>
+        mayEstimate && table.Table.EstimatedBytes > LargestCounted
+            ? await ChunkSql.EstimateAsync(_connection, table, cancellationToken)
+            : (await _connection.QueryAsync($"SELECT count(*) FROM {ChunkSql.From(table.Table)} WHERE true{ChunkSql.Filter(table)}", cancellationToken)).Int64(0, 0);
 
     // Transactional: its commit is flushed, so that also what came before by asynchronous commits is streamed.
     public async Task NudgeAsync(CancellationToken cancellationToken)
@@ -137,15 +158,17 @@ public sealed partial class ChunkSource : IChunkSource
         var name = table.Table.Name;
         try
         {
-            await _connection.QueryAsync($"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {name.ToSql()} IN ACCESS SHARE MODE", cancellationToken);
-            var snapshot = TransactionSnapshot.Parse((await _connection.QueryAsync("SELECT pg_current_snapshot()", cancellationToken)).RequiredText(0, 0));
-            await RequireShapeAsync(table, cancellationToken);
-            if (table.From is { } from && await FileAsync(table.Table, cancellationToken) != from.File)
+            // The statement's snapshot is the transaction's; every commit that it shows was in the WAL before, so below the position that the same statement sees.
+            var begun = await _connection.QueryAsync(
+                $"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; LOCK TABLE {name.ToSql()} IN ACCESS SHARE MODE; {BegunSql(name)}", cancellationToken);
+            var snapshot = TransactionSnapshot.Parse(begun.RequiredText(0, 0));
+            var high = Lsn.Parse(begun.RequiredText(0, 1));
+            await RequireShapeAsync(table, string.Join('|', Enumerable.Range(3, 3).Select(i => begun.Text(0, i))), cancellationToken);
+            if (table.From is { } from && begun.Int64(0, 2) != from.File)
                 throw new TableRewrittenException(name);
             await KeyLookup.MakeOperatorsVisibleAsync(_connection, table.Table, cancellationToken);
             var found = await read();
             await _connection.QueryAsync("COMMIT", cancellationToken);
-            var high = Lsn.Parse((await _connection.QueryAsync("SELECT pg_current_wal_insert_lsn()", cancellationToken)).RequiredText(0, 0));
             return (found, snapshot, BeforeHeader(high));
         }
         catch (Exception e)
@@ -158,32 +181,30 @@ public sealed partial class ChunkSource : IChunkSource
         }
     }
 
-    async Task<long> FileAsync(TableDescription table, CancellationToken cancellationToken) =>
-        (await _connection.QueryAsync(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"SELECT coalesce(pg_relation_filenode({table.Oid}), 0)"), cancellationToken)).Int64(0, 0);
+    /// <summary>What a chunk has to know of its transaction and its table, in one round trip.</summary>
+    static string BegunSql(TableName name) =>
+        $"""
+        SELECT pg_current_snapshot(), pg_current_wal_insert_lsn(), coalesce(pg_relation_filenode(c.oid), 0), c.oid,
+               (SELECT string_agg(concat_ws(' ', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod, a.attgenerated), ',' ORDER BY a.attnum)
+                  FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
+               (SELECT i.indkey FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+          FROM pg_class c WHERE c.oid = {SqlIdentifier.Literal(name.ToSql())}::regclass
+        """;
 
     /// <summary>A whole description costs as much as a small chunk, so it is made once for each shape that is seen.</summary>
-    async Task RequireShapeAsync(ChunkTable table, CancellationToken cancellationToken)
+    async Task RequireShapeAsync(ChunkTable table, string shape, CancellationToken cancellationToken)
     {
-        var name = table.Table.Name;
-        var found = await _connection.QueryAsync(
-            $"""
-            SELECT c.oid, (SELECT string_agg(concat_ws(' ', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod, a.attgenerated), ',' ORDER BY a.attnum)
-                             FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped),
-                   (SELECT i.indkey FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
-              FROM pg_class c WHERE c.oid = {SqlIdentifier.Literal(name.ToSql())}::regclass
-            """, cancellationToken);
-        var shape = string.Join('|', Enumerable.Range(0, 3).Select(i => found.Text(0, i)));
-        if (_seen == (table, shape))
+        if (_seen.Table == table && _seen.Shape == shape)
             return;
-        if (await DescribeAsync(name, table.Columns, cancellationToken) is not { } now || !HasShapeOf(now, table))
-            throw new TableRewrittenException(name);
-        _seen = (table, shape);
+        if (await DescribeAsync(table.Table.Name, table.Columns, cancellationToken) is not { } now || !HasShapeOf(now, table))
+            throw new TableRewrittenException(table.Table.Name);
+        _seen = (table, shape, await ChunkSql.IsOrderedAsync(_connection, table.Table, cancellationToken));
     }
 
     async Task<ReadRows> CopyAsync(
         ChunkTable table, ChunkRange range, string condition, Func<ICopySource, CancellationToken, Task<long>> into, CancellationToken cancellationToken)
     {
-        var source = new Rows(_connection, table, condition);
+        var source = new Rows(_connection, table, condition + ChunkSql.Filter(table));
         var rows = await into(source, cancellationToken);
         return new ReadRows(range, rows, source.Bytes);
     }
@@ -207,26 +228,48 @@ public sealed partial class ChunkSource : IChunkSource
         await _connection.DisposeAsync();
     }
 
+    /// <param name="condition">With what follows it in a SELECT.</param>
     sealed class Rows(PgConnection connection, ChunkTable table, string condition) : ICopySource
     {
+        byte[] _last = [];
+        int _lastLength;
+
         public IReadOnlyList<string> ColumnNames => table.Columns;
 
         public long Bytes { get; private set; }
+
+        public long Count { get; private set; }
+
+        public bool KeepsLast { get; init; }
+
+        /// <summary>The last row that was read.</summary>
+        public ReadOnlyMemory<byte> Last => _last.AsMemory(0, _lastLength);
 
         public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync([System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
         {
             var columns = string.Join(", ", table.Columns.Select(SqlIdentifier.Quote));
             await using var copy = await connection.CopyOutAsync(
-                $"COPY (SELECT {columns} FROM {ChunkSql.From(table.Table)} WHERE {condition}{ChunkSql.Filter(table)}) TO STDOUT{(table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}",
+                $"COPY (SELECT {columns} FROM {ChunkSql.From(table.Table)} WHERE {condition}) TO STDOUT{(table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}",
                 cancellationToken);
             while (await copy.ReadAsync(cancellationToken: cancellationToken) is { } chunk)
             {
                 using (chunk)
                 {
                     Bytes += chunk.Length;
+                    Count += chunk.RowCount;
+                    if (KeepsLast && chunk.RowCount > 0)
+                        Keep(chunk.LastRow.Span);
                     yield return chunk.Memory;
                 }
             }
+        }
+
+        void Keep(ReadOnlySpan<byte> row)
+        {
+            if (row.Length > _last.Length)
+                _last = new byte[row.Length * 2];
+            row.CopyTo(_last);
+            _lastLength = row.Length;
         }
     }
 }

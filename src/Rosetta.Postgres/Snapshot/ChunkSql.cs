@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Wire;
@@ -31,6 +32,30 @@ static class ChunkSql
             $"SELECT {KeyTexts(table.Table)} FROM {From(table.Table)} WHERE {Range(table.Table, new ChunkRange(after, null))}{Filter(table)} ORDER BY {KeyColumns(table.Table)} OFFSET {(rows - 1).ToString(CultureInfo.InvariantCulture)} LIMIT 1",
             cancellationToken);
         return last.Rows.Count == 0 ? null : [.. Enumerable.Range(0, table.Key.Count).Select(i => last.RequiredText(0, i))];
+    }
+
+    /// <summary>How many rows the planner takes the table to have of those that are wanted.</summary>
+    /// <exception cref="PgServerException">The server cannot evaluate the condition: some rows were tried.</exception>
+    public static async ValueTask<long> EstimateAsync(PgConnection connection, ChunkTable table, CancellationToken cancellationToken)
+    {
+        var filter = $"WHERE true{Filter(table with { From = null })}";
+        await connection.QueryAsync($"SELECT count(*) FROM (SELECT * FROM {From(table.Table)} LIMIT {RowsTried}) {SqlIdentifier.Quote(table.Table.Name.Name)} {filter}", cancellationToken);
+        var found = await connection.QueryAsync($"EXPLAIN (FORMAT JSON) SELECT FROM {From(table.Table)} {filter}", cancellationToken);
+        using var plan = JsonDocument.Parse(found.RequiredText(0, 0));
+        return plan.RootElement[0].GetProperty("Plan").GetProperty("Plan Rows").GetInt64();
+    }
+
+    const string RowsTried = "1000";
+
+    /// <summary>Rows lie about in the order of their key, as far as the table's statistics know.</summary>
+    public static async ValueTask<bool> IsOrderedAsync(PgConnection connection, TableDescription table, CancellationToken cancellationToken)
+    {
+        var found = await connection.QueryAsync(
+            $"""
+            SELECT s.correlation > 0.9 FROM pg_stats s
+             WHERE s.schemaname = {SqlIdentifier.Literal(table.Name.Schema)} AND s.tablename = {SqlIdentifier.Literal(table.Name.Name)} AND s.attname = {SqlIdentifier.Literal(table.PrimaryKey[0])} AND NOT s.inherited
+            """, cancellationToken);
+        return found.Rows.Count > 0 && found.Text(0, 0) == "t";
     }
 
     /// <param name="prefix">Of the columns: an alias with a point, or nothing.</param>

@@ -119,7 +119,8 @@ public sealed partial class PgConnection
                     error = ErrorOf(message);
                 else if (message.Code == Backend.ReadyForQuery && error is not null)
                     throw error;
-                else
+                // Of a statement before it in the same text.
+                else if (message.Code != Backend.CommandComplete)
                     throw new InvalidOperationException($"The statement must be {statement}.");
             }
         }

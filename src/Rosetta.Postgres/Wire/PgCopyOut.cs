@@ -46,10 +46,11 @@ public sealed class PgCopyOut : IAsyncDisposable
                 {
                     case Backend.CopyData:
                         chunk ??= new PgCopyChunk(Math.Max(chunkBytes, message.Length));
-                        bool isRow = IsRow(message.Body);
+                        int header = HeaderOf(message.Body);
+                        bool isRow = IsRow(message.Body, header);
                         if (isRow)
                             RowCount++;
-                        chunk.Append(message.Body, isRow);
+                        chunk.Append(message.Body, isRow, header);
                         if (chunk.Length >= chunkBytes - (chunkBytes / 16))
                             return chunk;
                         break;
@@ -76,17 +77,18 @@ public sealed class PgCopyOut : IAsyncDisposable
         }
     }
 
-    bool IsRow(ReadOnlySpan<byte> body)
+    /// <summary>The length of the binary format's header, which only the first message begins with.</summary>
+    int HeaderOf(ReadOnlySpan<byte> body)
     {
-        if (!_started)
-        {
-            _started = true;
-            _isBinary = IsBinaryHeader(body);
-            return !_isBinary || body.Length > BinaryHeaderBytes + BinaryTrailerBytes;
-        }
-
-        return !(_isBinary && body.Length == BinaryTrailerBytes);
+        if (_started)
+            return 0;
+        _started = true;
+        _isBinary = IsBinaryHeader(body);
+        return _isBinary ? BinaryHeaderBytes : 0;
     }
+
+    bool IsRow(ReadOnlySpan<byte> body, int header) =>
+        !_isBinary || (header > 0 ? body.Length > BinaryHeaderBytes + BinaryTrailerBytes : body.Length != BinaryTrailerBytes);
 
     static bool IsBinaryHeader(ReadOnlySpan<byte> body) =>
         body.Length >= BinaryHeaderBytes && body[..6].SequenceEqual("PGCOPY"u8) && body[6] == '\n' && body[7] == 0xff;
@@ -113,6 +115,7 @@ public sealed class PgCopyOut : IAsyncDisposable
 public sealed class PgCopyChunk : IDisposable
 {
     byte[] _buffer;
+    (int Start, int Length) _last;
 
     internal PgCopyChunk(int capacity) => _buffer = ArrayPool<byte>.Shared.Rent(capacity);
 
@@ -123,8 +126,13 @@ public sealed class PgCopyChunk : IDisposable
 
     public ReadOnlyMemory<byte> Memory => _buffer.AsMemory(0, Length);
 
-    internal void Append(ReadOnlySpan<byte> bytes, bool isRow)
+    /// <summary>The last row, without header; empty without rows.</summary>
+    public ReadOnlyMemory<byte> LastRow => _buffer.AsMemory(_last.Start, _last.Length);
+
+    internal void Append(ReadOnlySpan<byte> bytes, bool isRow, int header = 0)
     {
+        if (isRow)
+            _last = (Length + header, bytes.Length - header);
         if (Length + bytes.Length > _buffer.Length)
         {
             byte[] larger = ArrayPool<byte>.Shared.Rent(Length + bytes.Length);
@@ -143,6 +151,7 @@ public sealed class PgCopyChunk : IDisposable
     {
         byte[] buffer = _buffer;
         _buffer = [];
+        _last = default;
         Length = 0;
         if (buffer.Length > 0)
             ArrayPool<byte>.Shared.Return(buffer);

@@ -5,22 +5,74 @@ using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination.Copies;
 
-/// <summary>A connection with a temporary table for a chunk's rows and one for the keys that were changed since.</summary>
-sealed class ChunkStage(PgConnection connection, ChunkStatements sql, CopyTarget target) : IAsyncDisposable
+/// <summary>Where a chunk's rows are until it lands: in memory, or in a temporary table of a connection, which has one for the keys that were changed since, too.</summary>
+sealed class ChunkStage(PgConnection connection, ChunkStatements sql, CopyTarget target) : IDisposable
 {
+    HeldRows? _memory;
     TablePlan? _windowOf;
     bool _isMade;
 
     public PgConnection Connection => connection;
 
-    public async Task<long> FillAsync(ICopySource source, CancellationToken cancellationToken)
+    /// <summary>The rows, while they are in memory.</summary>
+    public HeldRows? Held { get; private set; }
+
+    /// <summary>Takes a chunk's rows.</summary>
+    /// <param name="holds">They may stay in memory, as far as there is room.</param>
+    /// <returns>Their number.</returns>
+    public async Task<long> FillAsync(ICopySource source, bool holds, CancellationToken cancellationToken)
+    {
+        Held = null;
+        var held = holds ? _memory ??= HeldRows.TryTake() : null;
+        held?.Clear();
+        PgCopyIn? into = held is null ? await BeginCopyAsync(cancellationToken) : null;
+        try
+        {
+            await foreach (var piece in source.ReadAsync(cancellationToken))
+            {
+                if (into is null)
+                {
+                    if (held!.TryAdd(piece.Span))
+                        continue;
+                    into = await BeginCopyAsync(cancellationToken);
+                    await into.WriteAsync(held.Bytes, cancellationToken);
+                }
+
+                await into.WriteAsync(piece, cancellationToken);
+            }
+
+            if (into is not null)
+                return (await into.CompleteAsync(cancellationToken)).RowCount;
+            Held = held;
+            return BinaryRows.Count(held!.Bytes.Span);
+        }
+        finally
+        {
+            if (into is not null)
+                await into.DisposeAsync();
+        }
+    }
+
+    /// <summary>Takes the rows that are held to the temporary table.</summary>
+    public async Task StageHeldAsync(CancellationToken cancellationToken)
+    {
+        await using var into = await BeginCopyAsync(cancellationToken);
+        await into.WriteAsync(Held!.Bytes, cancellationToken);
+        await into.CompleteAsync(cancellationToken);
+        Held = null;
+    }
+
+    /// <summary>An empty temporary table.</summary>
+    public async ValueTask ClearAsync(CancellationToken cancellationToken)
     {
         await connection.QueryAsync(_isMade ? "TRUNCATE pg_temp.rosetta_chunk" : sql.MakeStage, cancellationToken);
         _isMade = true;
-        await using var into = await connection.CopyInAsync(sql.CopyStage, cancellationToken);
-        await foreach (var piece in source.ReadAsync(cancellationToken))
-            await into.WriteAsync(piece, cancellationToken);
-        return (await into.CompleteAsync(cancellationToken)).RowCount;
+    }
+
+    async ValueTask<PgCopyIn> BeginCopyAsync(CancellationToken cancellationToken)
+    {
+        await ClearAsync(cancellationToken);
+        return await connection.CopyInAsync(sql.CopyStage, cancellationToken);
     }
 
     /// <summary>The keys that the lane has changed, in a temporary table of the types that the stream sends.</summary>
@@ -50,5 +102,11 @@ sealed class ChunkStage(PgConnection connection, ChunkStatements sql, CopyTarget
             await connection.QueryAsync("ROLLBACK", CancellationToken.None);
     }
 
-    public ValueTask DisposeAsync() => connection.DisposeAsync();
+    /// <summary>Gives the memory back; the connection is its owner's.</summary>
+    public void Dispose()
+    {
+        Held = null;
+        _memory?.Dispose();
+        _memory = null;
+    }
 }

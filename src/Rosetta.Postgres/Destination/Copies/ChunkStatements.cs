@@ -20,6 +20,17 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
 
     public string CopyStage => $"COPY pg_temp.rosetta_chunk FROM STDIN{(copy.Table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}";
 
+    /// <summary>The chunk's bytes straight into the table.</summary>
+    public string CopyTable =>
+        $"COPY {target.Table.Name.ToSql()} ({string.Join(", ", _columns.Select(SqlIdentifier.Quote))}) FROM STDIN{(copy.Table.Format == CopyFormat.Binary ? " (FORMAT binary)" : "")}";
+
+    /// <summary>Options add no value to a row that comes by a copy.</summary>
+    public bool AddsNothing => Added(copy.Since, TableOptions.CopyOperation).All(a => a.Value == Null);
+
+    /// <summary>All keys of the window are read again.</summary>
+    public string PendAll(PositionRow row, KeyWindow window) =>
+        StoredTables.PendSql(row, copy.Route.Source, $"SELECT DISTINCT {window.Text} AS key FROM pg_temp.rosetta_window w");
+
     /// <summary>A change that left out unchanged values has met a row that the chunk had still to bring: that row is read again.</summary>
     public string PendPartial(PositionRow row, KeyWindow window) => StoredTables.PendSql(
         row, copy.Route.Source, $"SELECT DISTINCT {window.Text} AS key FROM pg_temp.rosetta_window w JOIN pg_temp.rosetta_chunk s ON {window.Meets(Staged)} WHERE w.is_partial");

@@ -12,16 +12,18 @@ using Rosetta.Postgres.Wire;
 namespace Rosetta.Postgres.Destination.Copies;
 
 /// <summary>
-/// One table's chunks at the destination. A chunk's bytes go into a temporary table beside the target while they are read; in its place in the lane a few
-/// statements bring them over, leaving alone what the lane has changed since, in one transaction with what is stored about the copy.
+/// One table's chunks at the destination. A chunk's bytes are held in memory, or go into a temporary table beside the target, while they are read; in its place in
+/// the lane they are copied into the target, or a few statements bring them over, leaving alone what the lane has changed since, in one transaction with what is
+/// stored about the copy.
 /// </summary>
 /// <param name="connection">For what is said about the copy as a whole, and the first of the stages.</param>
 /// <param name="open">Opens another connection, for the other stages.</param>
 /// <param name="sweep">Finds the rows that only the destination has; null where ranges do, or nothing is deleted.</param>
 /// <param name="isOurs">Rows that are there may be of an earlier shape.</param>
+/// <param name="direct">Lands chunks that need no stage.</param>
 sealed class TableChunks(
     PgConnection connection, Func<CancellationToken, Task<PgConnection>> open, PositionRow row, ChunkedCopy copy, CopyTarget target, KeySweep? sweep, bool isOurs, KeyWatch watch,
-    StreamedTransactions streamed, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action nothingPending, Action close) : ITableChunks
+    StreamedTransactions streamed, DirectLanding direct, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action nothingPending, Action close) : ITableChunks
 {
     readonly ChunkStatements _sql = new(copy, target);
     readonly ChunkDifferences? _differences = copy.Purpose is ChunkPurpose.Compare or ChunkPurpose.Repair ? new ChunkDifferences(copy, new ChunkStatements(copy, target), namesExtra: sweep is null) : null;
@@ -33,6 +35,12 @@ sealed class TableChunks(
     CopyProgress _sent = new(progress.Rows, 0);
     int _loads;
 
+    /// <summary>
+    /// Begins a chunk's landing, which need not wait for the disk. Its rows and what says that they have landed are in one transaction, so they are lost together or
+    /// not at all, and not without everything that was committed after them: nothing is told to the source, and no end to the user, before a commit that waits.
+    /// </summary>
+    public const string BeginSql = "BEGIN; SET LOCAL synchronous_commit = off";
+
     public IReadOnlyList<string>? FinishedUpTo => _state.UpTo;
 
     public PageMark? FinishedPages => _state.Pages;
@@ -43,6 +51,9 @@ sealed class TableChunks(
 
     public long Rows { get; private set; } = progress.Rows;
 
+    /// <summary>Chunks that needed no stage.</summary>
+    public int LandedDirectly { get; private set; }
+
     public WatchMark Watch(int stage)
     {
         var mark = new WatchMark(watch.Mark, streamed.Count, stage);
@@ -51,10 +62,8 @@ sealed class TableChunks(
         return mark;
     }
 
-    public async Task<long> StageAsync(int stage, ICopySource source, CancellationToken cancellationToken)
-    {
-        return await (await StageOfAsync(stage, cancellationToken)).FillAsync(source, cancellationToken);
-    }
+    public async Task<long> StageAsync(int stage, ICopySource source, CancellationToken cancellationToken) =>
+        await (await StageOfAsync(stage, cancellationToken)).FillAsync(source, direct.Holds, cancellationToken);
 
     // Ignored updates make rows differ that are right.
     public bool MayHaveDigests => copy.DeletesExtra && sweep is null && target.Casts.Count == 0 && (copy.Route.Options.Ignore & IgnoredChanges.Update) == 0;
@@ -164,8 +173,19 @@ sealed class TableChunks(
 
         Failpoint.Hit(FailpointNames.ChunkStaged);
         var stage = await StageOfAsync(chunk.Watched.Stage, beforeCommit);
+        if (stage.Held is not null && chunk is { Range.IsWhole: true, Swept: null }
+            && await direct.TryAsync(stage, chunk, keys, PlanOfKeys, LandedSql(chunk.Range, chunk.Rows), beforeCommit, cancellationToken) is { } directly)
+        {
+            _watchedFrom[chunk.Watched.Stage] = long.MaxValue;
+            Landed(chunk.Range, chunk.Rows);
+            LandedDirectly++;
+            return directly;
+        }
+
+        if (stage.Held is not null)
+            await stage.StageHeldAsync(beforeCommit);
         var connection = stage.Connection;
-        await connection.QueryAsync("BEGIN", beforeCommit);
+        await connection.QueryAsync(BeginSql, beforeCommit);
         try
         {
             var window = keys.Count > 0 ? await stage.FillWindowAsync(PlanOfKeys(), keys, beforeCommit) : null;
@@ -182,7 +202,10 @@ sealed class TableChunks(
             await CommitAsync(stage, cancellationToken);
             _watchedFrom[chunk.Watched.Stage] = long.MaxValue;
             if (chunk.Range.IsWhole)
+            {
                 Landed(chunk.Range, chunk.Rows);
+                direct.Staged(chunk, landing, keys.Count);
+            }
 
             return landing with { Keys = found?.Keys ?? [] };
         }
@@ -260,6 +283,13 @@ sealed class TableChunks(
                 return false;
             if (copy.Purpose == ChunkPurpose.Keys)
                 nothingPending();
+            // What has landed is on disk before it is called finished.
+            if (copy.Purpose != ChunkPurpose.Compare)
+            {
+                await connection.QueryAsync("BEGIN", cancellationToken);
+                await row.CommitAsync(connection, cancellationToken);
+            }
+
             return true;
         }
 
@@ -288,8 +318,12 @@ sealed class TableChunks(
         close();
         // Whoever loaded has been told of a failure, by the next range or by waiting; here it only has to have ended.
         await Task.WhenAll(_landed).ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        foreach (var stage in _stages.Skip(1).OfType<ChunkStage>())
-            await stage.DisposeAsync();
+        foreach (var stage in _stages.OfType<ChunkStage>())
+        {
+            stage.Dispose();
+            await stage.Connection.DisposeAsync();
+        }
+
         await connection.DisposeAsync();
     }
 }

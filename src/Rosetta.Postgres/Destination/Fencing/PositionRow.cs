@@ -75,11 +75,12 @@ sealed class PositionRow
     /// Commits a transaction that does not move the position (copies, table states). Its fence holds the row against a take-over until the COMMIT
     /// without making a new version of it.
     /// </summary>
+    /// <param name="first">A statement that belongs to the transaction, in the same round trip as the fence.</param>
     /// <param name="last">A statement that would not let the row be held: it removes it.</param>
     /// <exception cref="FencedException">A newer epoch is there; everything is rolled back.</exception>
-    public async ValueTask CommitAsync(PgConnection connection, CancellationToken cancellationToken, string? last = null)
+    public async ValueTask CommitAsync(PgConnection connection, CancellationToken cancellationToken, string? last = null, string? first = null)
     {
-        var held = await connection.QueryAsync(_holdSql, cancellationToken);
+        var held = await connection.QueryAsync(first is null ? _holdSql : $"{first}; {_holdSql}", cancellationToken);
         if (held.RowCount == 0)
         {
             await connection.QueryAsync("ROLLBACK", cancellationToken);
