@@ -58,10 +58,11 @@ public sealed class CancelTests(ITestOutputHelper output)
     public async Task Should_end_within_two_seconds_while_the_source_is_long_about_the_batch()
     {
         await using var stage = await StageAsync(network: true);
+        var network = stage.Installation.ProxyOf(stage.Installation.Source);
+        // The first, small, batch gets through.
+        network.Throttle(100_000);
         var job = await stage.BeginAsync(batch: 1_000_000);
         await stage.WaitForRowsAsync(job, 1);
-        var network = stage.Installation.ProxyOf(stage.Installation.Source);
-        network.Throttle(50_000);
         await Wait.UntilAsync(
             async () => await stage.Installation.Source.ScalarAsync<bool>(
                 "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query ILIKE '%COPY%large_table%' AND pid <> pg_backend_pid() AND wait_event = 'ClientWrite' AND clock_timestamp() - query_start > '1 s')", Installation.Database),

@@ -73,7 +73,7 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
         output.WriteLine($"{Trials} trials from seed {seed}: {counts}");
         Assert.True(
             counts.Hung > 0 && counts.Again > 0 && counts.Pending > 0 && counts.Deleted > 0 && counts.Swept > 0 && counts.Ranges > counts.Unsure && counts.Unsure > 0
-            && counts.Direct > counts.Chunks / 10 && counts.Direct < counts.Chunks, counts.ToString());
+            && counts.Direct > counts.Chunks / 10 && counts.Direct < counts.Chunks && counts.DirectAfterCut > 0, counts.ToString());
 
         string Create(bool atTarget) =>
             (hasCitext ? "CREATE EXTENSION citext; " : "") + KeyKind.TypesSql(atTarget) + string.Concat(kinds.Select(k => k.CreateSql(atTarget)));
@@ -140,6 +140,8 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
     {
         public int Chunks;
         public int Direct;
+        public int DirectAfterCut;
+        public int Cut;
         public int Again;
         public int Pending;
         public int Hung;
@@ -151,7 +153,7 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
         public long Swept;
 
         public override string ToString() =>
-            $"{Chunks} chunks landed, {Direct} of them without a stage, {Again} were read again, {Pending} keys read alone, {Hung} commits hung; {Inserted} rows inserted, {Updated} updated, {Deleted} deleted by chunks, {Swept} of them by looking up keys; {Ranges} ranges compared by digest, of which {Unsure} had rows to be read";
+            $"{Chunks} chunks landed, {Direct} of them without a stage ({DirectAfterCut} in copies that had been cut {Cut} times), {Again} were read again, {Pending} keys read alone, {Hung} commits hung; {Inserted} rows inserted, {Updated} updated, {Deleted} deleted by chunks, {Swept} of them by looking up keys; {Ranges} ranges compared by digest, of which {Unsure} had rows to be read";
     }
 
     sealed class ChunkTrial(Replica replica, ChunkSource reader, ChunkTraffic traffic, ChunkTraffic target, KeyKind[] kinds, Random random, TrialCounts counts)
@@ -170,7 +172,9 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
             if (random.Next(2) == 0)
                 await replica.FollowAsync(random.Next(1, 40));
             replica.Session.Streamed.Suspect(await reader.FindSuspectsAsync(default));
-            await CopyAsync(replaces);
+            // What was cut goes on where it was.
+            for (var restart = true; !await CopyAsync(replaces, restart); restart = false)
+                counts.Cut++;
             await traffic.EndAsync();
             counts.Hung = traffic.Hung;
             await replica.FollowAsync();
@@ -184,13 +188,14 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
             Assert.Equal(here, there);
         }
 
-        async Task CopyAsync(bool replaces)
+        /// <summary>False: it was cut.</summary>
+        async Task<bool> CopyAsync(bool replaces, bool restart)
         {
             var table = (await reader.DescribeAsync(Table, null, default))!;
             // With a condition the end of a range is that of what was read; without one it is looked for before.
             if (random.Next(2) == 0)
                 table = table with { Condition = "true" };
-            var copy = new ChunkedCopy(replica.Routes[Table], table, replaces, Restart: true, replica.Session.Position);
+            var copy = new ChunkedCopy(replica.Routes[Table], table, replaces, restart, replica.Session.Position);
             await using var chunks = (await replica.Session.OpenChunksAsync(copy, default))!;
             Assert.NotNull(chunks);
             var watch = Stopwatch.StartNew();
@@ -200,6 +205,8 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
             ReadChunk? ahead = null;
             while (!chunks.RangesAreFinished)
             {
+                if (random.Next(15) == 0)
+                    return false;
                 var chunk = ahead ?? await ReadAsync(chunks, mark => ReadRangeAsync(mark, new ChunkRange(chunks.FinishedUpTo, null)), 0);
                 ahead = chunk.Range.IsLast || random.Next(2) == 0 ? null : await ReadAsync(chunks, mark => ReadRangeAsync(mark, new ChunkRange(chunk.Range.UpTo, null)), 1 - chunk.Watched.Stage);
                 while (!await LandAsync(chunks, chunk, watch))
@@ -226,7 +233,8 @@ public sealed class ChunkPlacementTests(DestinationServer destination, WaitingSo
                     if (!await chunks.FinishAsync(default))
                         continue;
                     counts.Direct += ((TableChunks)chunks).LandedDirectly;
-                    return;
+                    counts.DirectAfterCut += restart ? 0 : ((TableChunks)chunks).LandedDirectly;
+                    return true;
                 }
 
                 counts.Pending += keys.Count;
