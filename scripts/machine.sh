@@ -42,6 +42,13 @@ need_postgres() {
   have_postgres || die "the package 'postgresql' was installed, yet initdb, pg_ctl and postgres are not in /usr/lib/postgresql/*/bin nor on PATH"
 }
 
+need_redis() {
+  command -v redis-server >/dev/null 2>&1 && return
+  say "rosetta: redis-server is not installed: installing the Debian package 'redis-server'"
+  apt_install redis-server
+  command -v redis-server >/dev/null 2>&1 || die "the package 'redis-server' was installed, yet redis-server is not on PATH"
+}
+
 apt_install() {
   local as_root=() list
   command -v apt-get >/dev/null 2>&1 || die "this machine has no apt-get: install the equivalent of '$*' and try again"
@@ -51,7 +58,13 @@ apt_install() {
     as_root=(sudo -n)
   fi
   list=$(mktemp)
-  # Servers here are private ones: the package shall not make a cluster of its own and start it.
+  # Servers here are private ones: packages shall not make a cluster of their own, nor start a server (as the machine's own policy, if it has one, would decide).
+  local policy=0
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=1
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee /usr/sbin/policy-rc.d >/dev/null
+    "${as_root[@]}" chmod 755 /usr/sbin/policy-rc.d
+  fi
   "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
   echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/rosetta.conf >/dev/null
   local failed=0
@@ -59,6 +72,7 @@ apt_install() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
       install --no-install-recommends "$@"; } >"$list" 2>&1 || failed=$?
   "${as_root[@]}" rm -f /etc/postgresql-common/createcluster.d/rosetta.conf
+  [ "$policy" -eq 0 ] || "${as_root[@]}" rm -f /usr/sbin/policy-rc.d
   if [ "$failed" -ne 0 ]; then
     tail -n 20 "$list" >&2
     rm -f "$list"

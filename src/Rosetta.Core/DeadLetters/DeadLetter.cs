@@ -15,7 +15,8 @@ namespace Rosetta.Core.DeadLetters;
 /// <param name="Kind">Insert, update or delete.</param>
 /// <param name="Key">Its row's key as text, one element for each column of it; of a table without a key empty.</param>
 /// <param name="Payload">Shape and tuples, see <see cref="ParkedChange"/>.</param>
-/// <param name="Failure">Why it was parked; null for a change that waits behind another one of its key.</param>
+/// <param name="Failure">What it met when it was last tried, at first when it was parked; null for a change that waits behind another one of its key and has not been tried.</param>
+/// <param name="ParkedAt">To the microsecond, as all times here.</param>
 public sealed record DeadLetter(
     TableName Table, Position At, uint Xid, long CommitTime, ChangeKind Kind, IReadOnlyList<string> Key, ReadOnlyMemory<byte> Payload, DeadLetterFailure? Failure, DateTimeOffset ParkedAt)
 {

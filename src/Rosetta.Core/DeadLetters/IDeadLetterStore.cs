@@ -19,7 +19,7 @@ public interface IDeadLetterStore : IAsyncDisposable
     /// <exception cref="DeadLetterStoreException">It is away, full, or not durable enough: nothing may be skipped at the destination.</exception>
     Task AppendAsync(DeadLetterQueue queue, long epoch, IReadOnlyList<DeadLetter> entries, CancellationToken cancellationToken);
 
-    /// <summary>Entries in the order of their positions.</summary>
+    /// <summary>Entries in the order of their positions. Fewer than <paramref name="limit"/> only when there are no more.</summary>
     /// <param name="table">Null: of all tables.</param>
     /// <param name="after">Only those behind it; null: from the first.</param>
     Task<IReadOnlyList<DeadLetter>> ReadAsync(DeadLetterQueue queue, TableName? table, Position? after, int limit, CancellationToken cancellationToken);
@@ -27,7 +27,10 @@ public interface IDeadLetterStore : IAsyncDisposable
     /// <summary>Certain entries, in the order of their positions; those that are not there are left out.</summary>
     Task<IReadOnlyList<DeadLetter>> ReadAsync(DeadLetterQueue queue, TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken);
 
-    /// <summary>Notes tries that failed. One of an entry that is gone is passed over.</summary>
+    /// <summary>
+    /// Notes tries that failed; the last one's failure becomes the entry's. One of an entry that is gone is passed over, and so are tries no later than the last one
+    /// that is noted: they have been counted.
+    /// </summary>
     /// <inheritdoc cref="AppendAsync" path="/exception"/>
     Task RecordTriesAsync(DeadLetterQueue queue, long epoch, IReadOnlyList<DeadLetterTry> tries, CancellationToken cancellationToken);
 

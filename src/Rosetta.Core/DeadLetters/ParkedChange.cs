@@ -12,6 +12,9 @@ public sealed record ParkedChange(Relation Relation, ChangeKind Kind, ChangeFlag
 {
     const byte Version = 1;
 
+    /// <summary>A name's length, type, modifier and the mark of the key.</summary>
+    const int LeastColumnLength = 13;
+
     /// <param name="bytes">The batch's, which the change points into.</param>
     public static byte[] Encode(Relation relation, ReadOnlySpan<byte> bytes, in Change change)
     {
@@ -50,11 +53,14 @@ public sealed record ParkedChange(Relation Relation, ChangeKind Kind, ChangeFlag
         if (reader.Byte() is var version && version != Version)
             throw new FormatException($"A parked change of version {version} is not known here: this node is older than the one that wrote it.");
         var (kind, flags, identity) = ((ChangeKind)reader.Byte(), (ChangeFlags)reader.Byte(), (ReplicaIdentity)reader.Byte());
+        if (!Enum.IsDefined(kind) || !Enum.IsDefined(identity))
+            throw new FormatException("A parked change is damaged: its kind is none.");
         var (id, schema, name) = ((uint)reader.Int32(), reader.Text(), reader.Text());
-        var columns = new RelationColumn[reader.Int32()];
+        var columns = new RelationColumn[reader.Count(LeastColumnLength)];
         for (var i = 0; i < columns.Length; i++)
             columns[i] = new RelationColumn(reader.Text(), (uint)reader.Int32(), reader.Int32(), reader.Byte() != 0);
-        return new ParkedChange(new Relation(id, schema, name, identity, columns), kind, flags, reader.Tuple(), reader.Tuple());
+        var change = new ParkedChange(new Relation(id, schema, name, identity, columns), kind, flags, reader.Tuple(), reader.Tuple());
+        return reader.IsAtEnd ? change : throw new FormatException("A parked change is damaged: bytes follow its end.");
     }
 
     static void WriteInt32(ref PooledBytes output, int value)
@@ -86,7 +92,14 @@ public sealed record ParkedChange(Relation Relation, ChangeKind Kind, ChangeFlag
 
         public string Text() => Encoding.UTF8.GetString(Take(Int32()).Span);
 
-        public ReadOnlyMemory<byte> Tuple() => Int32() is var length and >= 0 ? Take(length) : default;
+        public ReadOnlyMemory<byte> Tuple() => Int32() is var length and not -1 ? Take(length) : default;
+
+        /// <summary>Of things that take at least so many bytes each: a damaged number may not ask for more memory than the payload could fill.</summary>
+        public int Count(int least) => Int32() is var count && count >= 0 && count <= (payload.Length - _at) / least
+            ? count
+            : throw new FormatException("A parked change is damaged: it ends too early.");
+
+        public readonly bool IsAtEnd => _at == payload.Length;
 
         ReadOnlyMemory<byte> Take(int length)
         {

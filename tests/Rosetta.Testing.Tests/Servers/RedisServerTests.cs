@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using Rosetta.Testing.Processes;
 using Rosetta.Testing.Servers;
 using Xunit;
 using Xunit.Abstractions;
@@ -21,6 +22,20 @@ public sealed class RedisServerTests(ITestOutputHelper output)
         Assert.Equal("$1", await SendAsync(server, "AUTH s3cret", "GET k"));
         await server.StopAsync();
         Assert.False(server.IsRunning);
+    }
+
+    [FactNeeding("redis-server")]
+    public async Task Should_run_with_the_settings_that_were_chosen_and_without_privileges()
+    {
+        await using var server = await RedisServer.StartAsync(new RedisServerOptions
+        {
+            Settings = new Dictionary<string, string> { ["maxmemory"] = "5mb", ["maxmemory-policy"] = "allkeys-lru" }, Log = output.WriteLine
+        });
+
+        Assert.Contains("maxmemory_policy:allkeys-lru", await Command.RunAsync("redis-cli", ["-p", $"{server.Port}", "INFO", "memory"]), StringComparison.Ordinal);
+        Assert.Contains("maxmemory_human:5.00M", await Command.RunAsync("redis-cli", ["-p", $"{server.Port}", "INFO", "memory"]), StringComparison.Ordinal);
+        var owner = await Command.RunAsync("stat", ["-c", "%U", $"/proc/{server.ProcessId}"]);
+        Assert.Equal(Environment.IsPrivilegedProcess ? "postgres" : Environment.UserName, owner.Trim());
     }
 
     static async Task<string?> SendAsync(RedisServer server, params string[] commands)

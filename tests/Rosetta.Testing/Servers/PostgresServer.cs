@@ -137,6 +137,21 @@ public sealed partial class PostgresServer : IAsyncDisposable
     /// <summary>Ends it at once without a checkpoint (<c>-m immediate</c>); the next start runs crash recovery.</summary>
     public Task CrashAsync(CancellationToken cancellationToken = default) => StopAsync(PostgresStopMode.Immediate, cancellationToken);
 
+    /// <summary>SIGKILL of the postmaster and all its processes: not even the end of a session is noticed. The next start runs crash recovery.</summary>
+    public async Task KillAsync(CancellationToken cancellationToken = default)
+    {
+        if (_process is not { IsAlive: true } process)
+            return;
+        // Frozen first: it then forks no more.
+        process.Signal(PosixSignalNumber.Stop);
+        var all = process.Children().Append(process).ToArray();
+        foreach (var one in all)
+            one.Signal(PosixSignalNumber.Kill);
+        // Until nothing has the id: the next start would take what is left of the dead for a server that runs.
+        await Wait.UntilAsync(() => all.All(p => !Directory.Exists($"/proc/{p.Id}")), $"PostgreSQL server {Name} to be gone", StopDeadline, cancellationToken);
+        Log($"PostgreSQL {Name} killed");
+    }
+
     public async Task RestartAsync(PostgresStopMode mode = PostgresStopMode.Fast, CancellationToken cancellationToken = default)
     {
         await StopAsync(mode, cancellationToken);

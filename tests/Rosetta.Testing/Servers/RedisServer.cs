@@ -20,6 +20,9 @@ public sealed record RedisServerOptions
     /// <summary>Null: none is asked for.</summary>
     public string? Password { get; init; }
 
+    /// <summary>redis.conf settings (<c>maxmemory</c>, <c>maxmemory-policy</c>, ...); they win over the kit's own.</summary>
+    public IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>();
+
     /// <summary>Where the kit says what it does.</summary>
     public Action<string>? Log { get; init; }
 }
@@ -45,6 +48,9 @@ public sealed class RedisServer : IAsyncDisposable
 
     /// <summary>Stays the same over restarts.</summary>
     public int Port { get; }
+
+    /// <summary>While it runs.</summary>
+    public int? ProcessId => _process is { HasExited: false } process ? process.Id : null;
 
     public bool IsRunning => _process is { HasExited: false };
 
@@ -79,13 +85,18 @@ public sealed class RedisServer : IAsyncDisposable
         [
             "--port", $"{Port}", "--bind", Host, "--dir", _directory, "--save", "", "--daemonize", "no",
             .. _options.Durable ? new[] { "--appendonly", "yes", "--appendfsync", "always" } : [],
-            .. _options.Password is { } password ? new[] { "--requirepass", password } : []
+            .. _options.Password is { } password ? new[] { "--requirepass", password } : [],
+            .. _options.Settings.SelectMany(setting => new[] { $"--{setting.Key}", setting.Value })
         ];
+        // As the servers' account; setpriv becomes the program, so the process is the server itself.
+        var (program, before) = ServerAccount.IsRoot
+            ? ("setpriv", ServerAccount.SetPriv("redis-server"))
+            : ("redis-server", Array.Empty<string>());
         var process = ChildProcess.Start(new ChildProcessOptions
         {
             Name = _options.Name,
-            Program = "redis-server",
-            Arguments = arguments,
+            Program = program,
+            Arguments = [.. before, .. arguments],
             WorkingDirectory = _directory,
             Log = _options.Log
         });

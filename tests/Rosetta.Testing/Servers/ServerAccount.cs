@@ -22,6 +22,9 @@ static class ServerAccount
             "runuser", ["-u", UserName, "--", program, .. arguments], cancellationToken: cancellationToken);
     }
 
+    /// <summary>Arguments of <c>setpriv</c> that make it become a program of the account.</summary>
+    public static string[] SetPriv(string program) => ["--reuid", UserName, "--regid", UserName, "--clear-groups", "--", program];
+
     /// <summary>Makes a directory only the account may enter.</summary>
     public static async Task CreateDirectoryAsync(string path, CancellationToken cancellationToken)
     {
