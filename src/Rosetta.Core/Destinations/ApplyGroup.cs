@@ -21,7 +21,11 @@ public sealed class ApplyGroup(IReadOnlyList<ChangeBatch> batches)
 /// <param name="Stops">Tables that stopped in this call; already recorded at the destination.</param>
 /// <param name="LastCommitTime">Commit time at the source of the last applied transaction, microseconds since 2000-01-01 UTC; 0 when there was none.</param>
 public sealed record ApplyResult(
-    Lsn? Position, IReadOnlyDictionary<TableName, RowCounts> Rows, IReadOnlyList<KeyValuePair<TableName, TableStop>> Stops, long LastCommitTime);
+    Lsn? Position, IReadOnlyDictionary<TableName, RowCounts> Rows, IReadOnlyList<KeyValuePair<TableName, TableStop>> Stops, long LastCommitTime)
+{
+    /// <summary>Changes that were parked instead of being applied, with those that wait behind them; recorded at the destination.</summary>
+    public int Parked { get; init; }
+}
 
 /// <summary>Changes applied, by what the source did. <paramref name="Divergences"/>: changes that found no row where one had to be.</summary>
 public readonly record struct RowCounts(long Inserted, long Updated, long Deleted, long Truncates = 0, long Divergences = 0)

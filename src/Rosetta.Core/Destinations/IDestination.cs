@@ -1,4 +1,5 @@
 using Rosetta.Core.Chunks;
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 
@@ -29,6 +30,9 @@ public sealed record DestinationOpening(
 
     /// <summary>Tables of which nothing else is said get indexes and constraints of the source's after their copy, while they stream.</summary>
     public bool WithIndexes { get; init; }
+
+    /// <summary>Takes changes that cannot be applied; null: such a change stops its table.</summary>
+    public IParking? Parking { get; init; }
 
     /// <summary>Knows the attachments of this installation; null: whoever claims a table counts as being there.</summary>
     public IAttachments? Attachments { get; init; }

@@ -41,6 +41,8 @@ public static class ErrorPolicy
                     return ErrorClass.Transient;
                 case FaultException fault:
                     return fault.Fault.Class;
+                case DeadLetters.DeadLetterStoreException store:
+                    return store.Fault.Class;
                 case ISqlStateError { SqlState: { } state }:
                     return Classify(state);
                 case System.Data.Common.DbException { SqlState: { } dbState }:
@@ -82,6 +84,8 @@ public static class ErrorPolicy
         {
             if (e is FaultException fault)
                 return fault.Fault;
+            if (e is DeadLetters.DeadLetterStoreException store)
+                return store.Fault;
             state ??= (e as ISqlStateError)?.SqlState ?? (e as System.Data.Common.DbException)?.SqlState;
             if (e.InnerException is not { } cause || e is ISqlStateError)
                 continue;

@@ -1,6 +1,6 @@
 namespace Rosetta.Core.Failpoints;
 
-/// <summary>Every failpoint there is, in the order a pipeline meets them. Tests run through <see cref="All"/>.</summary>
+/// <summary>Every failpoint there is, in the order a pipeline meets them. Tests run through <see cref="All"/>, and through <see cref="Parking"/>.</summary>
 public static class FailpointNames
 {
     // Take-over and slot
@@ -29,6 +29,10 @@ public static class FailpointNames
     public const string ApplyOpenPiece = "apply.open-piece";
     public const string TableStopRecorded = "apply.table-stop-recorded";
 
+    // Park
+    public const string ParkRecorded = "park.recorded";
+    public const string ParkStored = "park.stored";
+
     // Acknowledge
     public const string AcknowledgeBeforeRecord = "acknowledge.before-record";
     public const string AcknowledgeAfterRecord = "acknowledge.after-record";
@@ -55,9 +59,12 @@ public static class FailpointNames
         StopDraining, StopReleased,
     ];
 
+    /// <summary>Those that a pipeline meets where changes are parked.</summary>
+    public static readonly IReadOnlyList<string> Parking = [ParkRecorded, ParkStored];
+
     internal static void Require(string name)
     {
-        if (!All.Contains(name))
-            throw new FormatException($"{Failpoint.SettingName}: '{name}' is no failpoint; there are: {string.Join(", ", All)}.");
+        if (!All.Contains(name) && !Parking.Contains(name))
+            throw new FormatException($"{Failpoint.SettingName}: '{name}' is no failpoint; there are: {string.Join(", ", All.Concat(Parking))}.");
     }
 }

@@ -5,6 +5,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Apply;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination;
@@ -39,7 +40,10 @@ public sealed class PostgresDestination(PgEndpoint endpoint, string? schema = nu
             var position = await TakeOver.RunAsync(connection, opening, row, _logger, cancellationToken);
             var stored = await StoredTables.LoadAsync(connection, row, cancellationToken);
             var memory = _memories.GetOrAdd(opening.Generation, static _ => new ApplyMemory());
-            return new PostgresSession(connection, named, opening, row, replicaRole, position, stored, memory, _logger)
+            var lot = opening.Parking is { } parking ? new ParkingLot(parking.Limits, TimeProvider.System) : null;
+            if (lot is not null)
+                await ParkedSql.LoadAsync(connection, row, lot, cancellationToken);
+            return new PostgresSession(connection, named, opening, row, replicaRole, position, stored, memory, lot, _logger)
             {
                 Pending = await StoredTables.LoadPendingAsync(connection, row, cancellationToken),
             };

@@ -81,6 +81,9 @@ sealed partial class PostgresSession
         _book.Stored = _stored;
         _book.Catalog = Volatile.Read(ref _catalog);
         _book.Watches = _watches;
+        _book.Lot = _lot;
+        if (!_context.Transaction.IsOpen)
+            _lot?.Refresh();
         _book.Stopping = _memory.Stopping.ToDictionary(p => p.Key, p => p.Value.Stop);
         _applier.Start(group, Position);
         NoteTransactions(group);
@@ -101,7 +104,7 @@ sealed partial class PostgresSession
         }
 
         var stops = _memory.Stopping.ToList();
-        await CommitAsync(group.DeliveredUpTo, cancellationToken);
+        var parked = await CommitAsync(group.DeliveredUpTo, cancellationToken);
         foreach (var (source, (target, stop)) in stops)
         {
             var before = _stored.GetValueOrDefault(source) ?? new StoredTable(new DestinationTable(source, target, null, null, 0), null);
@@ -109,11 +112,12 @@ sealed partial class PostgresSession
             LogStopped(_logger, source, stop.At, stop.SqlState, stop.Remedy);
         }
 
-        return new ApplyResult(Position, _applier.Rows, [.. stops.Select(s => KeyValuePair.Create(s.Key, s.Value.Stop))], lastCommitTime);
+        return new ApplyResult(Position, _applier.Rows, [.. stops.Select(s => KeyValuePair.Create(s.Key, s.Value.Stop))], lastCommitTime) { Parked = parked };
     }
 
     /// <summary>Ends the transaction, if there is one, with the conditional update of the position right before the COMMIT.</summary>
-    async ValueTask CommitAsync(Lsn position, CancellationToken cancellationToken)
+    /// <returns>How many changes it skips.</returns>
+    async ValueTask<int> CommitAsync(Lsn position, CancellationToken cancellationToken)
     {
         foreach (var (source, (target, stop)) in _memory.Stopping)
         {
@@ -126,13 +130,18 @@ sealed partial class PostgresSession
             Failpoint.Hit(FailpointNames.TableStopRecorded);
         if (_context.Transaction is { IsOpen: true, MayDefer: true })
             await CheckConstraintsAsync(cancellationToken);
+        var parked = await ParkAsync(cancellationToken);
         Failpoint.Hit(FailpointNames.ApplyBeforePosition);
         await MoveAsync(position, cancellationToken);
         _open = null;
+        if (parked > 0)
+            LogParked();
+        _lot?.Committed();
         foreach (var source in _memory.Pended)
             SetPending(source, true);
         _memory.Clear();
         Failpoint.Hit(FailpointNames.ApplyAfterCommit);
+        return parked;
     }
 
     async ValueTask MoveAsync(Lsn position, CancellationToken cancellationToken)
@@ -222,6 +231,7 @@ sealed partial class PostgresSession
             await _connection.QueryAsync("ROLLBACK", cancellationToken);
         _context.Transaction.RolledBack();
         _memory.Pended.Clear();
+        _lot?.RolledBack();
         _book.RolledBack();
         _open = null;
     }

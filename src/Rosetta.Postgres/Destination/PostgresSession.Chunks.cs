@@ -58,11 +58,15 @@ sealed partial class PostgresSession
             SetWatch(source, watch);
             var finished = copy.Job is { } job ? await BackfillProgress.LoadAsync(connection, _row, job, cancellationToken) : null;
             if (isCopy && !resumes)
+            {
+                _lot?.Copied(source);
                 Store(source, new StoredTable(
                     new DestinationTable(source, copy.Route.Target, copy.Since, null, 0)
                     {
                         Copying = new CopyingState(null, false, copy.Replace), Transform = copy.Transform,
                     }, [.. copy.Table.Columns, .. copy.Route.Options.ColumnNames], copy.Table.Table.Oid));
+            }
+
             return new TableChunks(
                 connection, OpenAnotherAsync, _row, copy, target, sweep, known?.Copying is not null, watch, Streamed,
                 new DirectLanding(copy, target, new ChunkStatements(copy, target), _row, known?.Copying is not null, byBytes),

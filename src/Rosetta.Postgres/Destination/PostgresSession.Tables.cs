@@ -61,6 +61,7 @@ sealed partial class PostgresSession
     public async Task ForgetTableAsync(TableName table, CancellationToken cancellationToken)
     {
         await ChangeStateAsync($"{StoredTables.ForgetSql(_row, table)}; {_claims.ReleaseSql(table)}", cancellationToken);
+        _lot?.Copied(table);
         Store(table, null);
     }
 
@@ -83,14 +84,16 @@ sealed partial class PostgresSession
     public async Task RemoveAsync(CancellationToken cancellationToken)
     {
         await ChangeStateAsync(
-            $"DELETE FROM rosetta.tables WHERE {_row.KeySql}; {_claims.ReleaseAllSql}", cancellationToken, $"DELETE FROM rosetta.position WHERE {_row.KeySql}");
+            $"DELETE FROM rosetta.tables WHERE {_row.KeySql}; DELETE FROM rosetta.parked WHERE {_row.KeySql}; {_claims.ReleaseAllSql}", cancellationToken, $"DELETE FROM rosetta.position WHERE {_row.KeySql}");
         lock (_states)
             Replace([]);
     }
 
-    void Streams(TableCopy copy, long rows, IReadOnlyList<string> columns) => Store(
-        copy.Route.Source,
-        new StoredTable(new DestinationTable(copy.Route.Source, copy.Route.Target, copy.Since, null, rows) { Transform = copy.Transform, LacksExtras = true }, [.. columns], copy.Table.Oid));
+    void Streams(TableCopy copy, long rows, IReadOnlyList<string> columns)
+    {
+        _lot?.Copied(copy.Route.Source);
+        Store(copy.Route.Source, new StoredTable(new DestinationTable(copy.Route.Source, copy.Route.Target, copy.Since, null, rows) { Transform = copy.Transform, LacksExtras = true }, [.. columns], copy.Table.Oid));
+    }
 
     Task<bool> ChangeStateAsync(string sql, CancellationToken cancellationToken, string? afterFence = null) => OnOwnConnectionAsync(
         async connection =>

@@ -4,6 +4,7 @@ using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Apply;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Destination.Plans;
 using Rosetta.Postgres.Wire;
 
@@ -38,8 +39,9 @@ sealed partial class PostgresSession : IDestinationSession
 
     public PostgresSession(
         PgConnection connection, PgEndpoint endpoint, DestinationOpening opening, PositionRow row, bool replicaRole, Lsn position,
-        IReadOnlyDictionary<TableName, StoredTable> stored, ApplyMemory memory, ILogger logger)
+        IReadOnlyDictionary<TableName, StoredTable> stored, ApplyMemory memory, ParkingLot? lot, ILogger logger)
     {
+        _lot = lot;
         _connection = connection;
         _endpoint = endpoint;
         _opening = opening;
@@ -61,7 +63,7 @@ sealed partial class PostgresSession : IDestinationSession
                 }, token),
         };
         _closing = new Flight(connection);
-        _applier = new GroupApplier(_context, _book, memory);
+        _applier = new GroupApplier(_context, _book, memory, lot);
     }
 
     public Lsn Position

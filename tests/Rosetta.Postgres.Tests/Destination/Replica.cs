@@ -57,6 +57,12 @@ public sealed class Replica : IAsyncDisposable
 
     public IDestinationSession Session { get; private set; } = null!;
 
+    /// <summary>Changes that cannot be applied go there, from the next session on.</summary>
+    public void Park(Core.DeadLetters.IParking parking) => Opening = Opening with { Parking = parking };
+
+    /// <summary>Tables that have parked changes; true: all of theirs are.</summary>
+    public IReadOnlyDictionary<TableName, bool> Parked => ((PostgresSession)Session).Parked;
+
     public Dictionary<TableName, TableRoute> Routes { get; } = [];
 
     public List<ApplyResult> Results { get; } = [];

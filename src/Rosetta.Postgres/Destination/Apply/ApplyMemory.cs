@@ -1,4 +1,6 @@
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 
 namespace Rosetta.Postgres.Destination.Apply;
@@ -18,6 +20,9 @@ sealed class ApplyMemory
     /// <summary>Tables whose guilty change is searched.</summary>
     public HashSet<TableName> Careful { get; } = [];
 
+    /// <summary>Changes that were found to fail, and are parked.</summary>
+    public Dictionary<Position, DeadLetterFailure> Guilty { get; } = [];
+
     /// <summary>Tables that stop in the next transaction that commits.</summary>
     public Dictionary<TableName, (TableName Target, TableStop Stop)> Stopping { get; } = [];
 
@@ -29,6 +34,7 @@ sealed class ApplyMemory
     {
         Pended.Clear();
         Careful.Clear();
+        Guilty.Clear();
         Stopping.Clear();
     }
 }

@@ -6,6 +6,7 @@ namespace Rosetta.Postgres.Destination.Apply;
 sealed class DestinationTransaction
 {
     readonly List<StageTable> _stages = [];
+    readonly List<StageTable> _sinceSavepoint = [];
 
     /// <summary>BEGIN was sent or queued.</summary>
     public bool IsOpen { get; private set; }
@@ -30,12 +31,28 @@ sealed class DestinationTransaction
         if (!stage.Exists)
         {
             stage.Exists = stage.IsNew = stage.HasRows = true;
+            _sinceSavepoint.Add(stage);
             return stage.CreateSql;
         }
 
         var sql = stage.HasRows ? $"TRUNCATE pg_temp.{stage.Name}" : null;
         stage.HasRows = true;
         return sql;
+    }
+
+    /// <summary>A savepoint is set; the one before does not count any more.</summary>
+    public void Savepoint() => _sinceSavepoint.Clear();
+
+    /// <summary>What was made since the savepoint is gone.</summary>
+    public void RolledBackToSavepoint()
+    {
+        foreach (var stage in _sinceSavepoint)
+        {
+            stage.Exists = stage.IsNew = stage.HasRows = false;
+            _stages.Remove(stage);
+        }
+
+        _sinceSavepoint.Clear();
     }
 
     public void Committed() => End(committed: true);
@@ -53,5 +70,6 @@ sealed class DestinationTransaction
         }
 
         _stages.Clear();
+        _sinceSavepoint.Clear();
     }
 }

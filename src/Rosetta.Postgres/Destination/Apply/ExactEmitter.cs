@@ -1,5 +1,6 @@
 using Rosetta.Core.Changes;
 using Rosetta.Postgres.Destination.Fold;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Destination.Plans;
 using Rosetta.Postgres.Destination.Statements;
 using Rosetta.Postgres.Wire;
@@ -11,7 +12,7 @@ namespace Rosetta.Postgres.Destination.Apply;
 /// inserts into one table. A table that is searched for the change that fails (<c>careful</c>) gets a statement per insert too, so that the failing
 /// operation names its change.
 /// </summary>
-sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
+sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful, ParkingLot? lot)
 {
     readonly byte[][] _keys = [new byte[256], new byte[256]];
     PgCopyBuffer? _copy;
@@ -24,7 +25,8 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful)
         while (cursor.MoveNext(until))
         {
             if (plans(cursor.Batch, cursor.Current.Relation) is not { } plan || plan.IsSkipped || !plan.AppliesExactly
-                || cursor.Transaction.CommitLsn < plan.Since || cursor.Current.Kind is ChangeKind.Truncate or ChangeKind.Filtered)
+                || cursor.Transaction.CommitLsn < plan.Since || cursor.Current.Kind is ChangeKind.Truncate or ChangeKind.Filtered
+                || lot?.Skips(cursor.At) == true)
                 continue;
             Emit(cursor, plan);
             if (!context.Line.IsFull)

@@ -4,6 +4,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fold;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Destination.Plans;
 
 namespace Rosetta.Postgres.Destination.Apply;
@@ -12,7 +13,7 @@ namespace Rosetta.Postgres.Destination.Apply;
 /// Turns a group into operations of the open transaction: walks its changes, gathers runs between barriers (TRUNCATE, a changed relation), and
 /// emits each run. Does neither fence nor commit.
 /// </summary>
-sealed class GroupApplier : IDisposable
+sealed partial class GroupApplier : IDisposable
 {
     readonly ApplyContext _context;
     readonly PlanBook _book;
@@ -31,14 +32,16 @@ sealed class GroupApplier : IDisposable
     IReadOnlyList<ChangeBatch> _batches = [];
     GroupPlace _runStart;
 
-    public GroupApplier(ApplyContext context, PlanBook book, ApplyMemory memory)
+    /// <param name="lot">Null: a change that cannot be applied fails the group.</param>
+    public GroupApplier(ApplyContext context, PlanBook book, ApplyMemory memory, ParkingLot? lot)
     {
+        _lot = lot;
         _context = context;
         _book = book;
         _memory = memory;
         _planner = new Planner(context, book);
         _fold = new FoldEmitter(context);
-        _exact = new ExactEmitter(context, plan => memory.Careful.Contains(plan.Source));
+        _exact = new ExactEmitter(context, plan => Searched.Contains(plan.Source), lot);
         _truncation = new Truncation(context);
     }
 
@@ -60,6 +63,7 @@ sealed class GroupApplier : IDisposable
         _again.Start(group.Batches, position);
         _runStart = _cursor.Place;
         _counted.Clear();
+        StartRuns();
         FindChanged(group.Batches);
         _plans = new TablePlan?[group.Batches.Count][];
         for (var i = 0; i < _plans.Length; i++)
@@ -80,6 +84,10 @@ sealed class GroupApplier : IDisposable
                 case Pause.Truncate:
                     await FlushAsync(_cursor.Place, cancellationToken);
                     await TruncateAsync(cancellationToken);
+                    break;
+                case Pause.Full:
+                    await FlushAsync(_cursor.Place, cancellationToken);
+                    _runStart = _cursor.Place = Before(_cursor.Place);
                     break;
                 default:
                     await FlushAsync(null, cancellationToken);
@@ -102,6 +110,9 @@ sealed class GroupApplier : IDisposable
         End,
         UnknownRelation,
         Truncate,
+
+        /// <summary>The run is as long as one may be; the cursor stands on the change after it.</summary>
+        Full,
     }
 
     // A look ahead: a table that is only inserted into needs no fold.
@@ -121,10 +132,13 @@ sealed class GroupApplier : IDisposable
         }
     }
 
-    Pause Walk()
+    /// <param name="until">Ends there; null for the group's end.</param>
+    Pause Walk(GroupPlace? until = null)
     {
-        while (_cursor.MoveNext())
+        while (_cursor.MoveNext(until))
         {
+            if (IsFull)
+                return Pause.Full;
             ref readonly var change = ref _cursor.Current;
             if (change.Kind == ChangeKind.Filtered)
                 continue;
@@ -145,6 +159,13 @@ sealed class GroupApplier : IDisposable
     {
         if (!plan.IsTouched)
             Touch(plan);
+        if (plan.WatchesText)
+            WatchText(plan, change);
+        if (plan.Watch is { } watch)
+            Note(watch, plan, change);
+        _taken++;
+        if (_lot is not null && TryPark(plan, change))
+            return;
         plan.MayMiss |= (change.Flags & ChangeFlags.MayBeAbsent) != 0;
         plan.Counts += change.Kind switch
         {
@@ -154,10 +175,6 @@ sealed class GroupApplier : IDisposable
             ChangeKind.Update when (change.Flags & ChangeFlags.CountsAsInsert) != 0 => new RowCounts(1, 0, 0),
             _ => new RowCounts(0, 0, 1),
         };
-        if (plan.WatchesText)
-            WatchText(plan, change);
-        if (plan.Watch is { } watch)
-            Note(watch, plan, change);
         if (plan.AppliesExactly)
             return;
         if (plan.OnlyInserts)
@@ -176,7 +193,7 @@ sealed class GroupApplier : IDisposable
         if (_memory.Replacing.Contains(plan.Source))
             plan.AvoidUpdates();
         plan.OnlyInserts = !plan.IsCopying && !_changed.Contains(plan.Relation.Id);
-        plan.ExactForRun = _memory.Careful.Contains(plan.Source);
+        plan.ExactForRun = Searched.Contains(plan.Source);
         _touched.Add(plan);
     }
 
@@ -233,7 +250,7 @@ sealed class GroupApplier : IDisposable
     static GroupPlace Before(GroupPlace place) => place with { Change = place.Change - 1 };
 
     /// <summary>Emits the run that ends here and waits for its outcome.</summary>
-    async ValueTask FlushAsync(GroupPlace? until, CancellationToken cancellationToken)
+    async ValueTask EmitAsync(GroupPlace? until, CancellationToken cancellationToken)
     {
         if (_touched.Count > 0)
         {
@@ -267,7 +284,7 @@ sealed class GroupApplier : IDisposable
             _context.Rows.Merged.Clear();
         }
 
-        _runStart = _cursor.Place;
+        StartRun();
     }
 
     /// <summary>Whole rows that an update did not find are inserted: the destination had lost them. Others are to be read again.</summary>
@@ -328,6 +345,7 @@ sealed class GroupApplier : IDisposable
                     plan.Counts = default;
                 plan.Counts += new RowCounts(0, 0, 0, Truncates: 1);
                 plan.Watch?.Truncated(_cursor.Transaction.Xid);
+                _lot?.Empty(plan);
                 plans.Add(plan);
                 flags = change.Flags;
             }
@@ -339,7 +357,7 @@ sealed class GroupApplier : IDisposable
 
         if (plans.Count > 0)
             await _truncation.RunAsync(plans, _cursor.Transaction, (flags & ChangeFlags.TruncateRestartIdentity) != 0, cancellationToken);
-        _runStart = _cursor.Place;
+        StartRun();
     }
 
     public void Dispose() => _batches = [];

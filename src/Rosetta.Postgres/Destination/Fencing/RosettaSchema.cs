@@ -38,6 +38,10 @@ static class RosettaSchema
             installation uuid NOT NULL, pipeline_id bigint NOT NULL, generation uuid NOT NULL, job text NOT NULL,
             finished_to text[], is_finished boolean NOT NULL, rows bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT now(),
             PRIMARY KEY (installation, pipeline_id, generation, job));
+        CREATE TABLE IF NOT EXISTS rosetta.parked (
+            installation uuid NOT NULL, pipeline_id bigint NOT NULL, generation uuid NOT NULL, source_schema text NOT NULL, source_table text NOT NULL,
+            commit_lsn pg_lsn NOT NULL, ordinal bigint NOT NULL, key text[], moved_to text[], key_bytes bytea, moved_to_bytes bytea, failed boolean NOT NULL,
+            parked_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (installation, pipeline_id, generation, source_schema, source_table, commit_lsn, ordinal));
         CREATE TABLE IF NOT EXISTS rosetta.claims (
             target_schema text NOT NULL, target_table text NOT NULL, installation uuid NOT NULL, pipeline_id bigint NOT NULL, destination_id bigint NOT NULL,
             generation uuid NOT NULL, source_schema text NOT NULL, source_table text NOT NULL, claimed_at timestamptz NOT NULL DEFAULT now(),
@@ -49,12 +53,12 @@ static class RosettaSchema
     const string LookSql =
         """
         SELECT n.oid IS NOT NULL,
-               (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys', 'backfills')) = 5
+               (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys', 'backfills', 'parked')) = 6
                  AND (SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
                        WHERE c.relnamespace = n.oid AND c.relname = 'tables' AND a.attname IN ('transform', 'copied_file', 'missing_remedy') AND NOT a.attisdropped) = 3,
                coalesce(has_schema_privilege(n.oid, 'USAGE'), false)
                  AND (SELECT coalesce(bool_and(has_table_privilege(c.oid, p)), true) FROM pg_catalog.pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) p
-                       WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys', 'backfills'))
+                       WHERE c.relnamespace = n.oid AND c.relname IN ('position', 'tables', 'claims', 'pending_keys', 'backfills', 'parked'))
           FROM (SELECT 1) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = 'rosetta'
         """;
 

@@ -111,7 +111,9 @@ static class StoredTables
     public static string PendingSql(PositionRow row, TableName source, int most) =>
         $"SELECT array_to_json(key) FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)} LIMIT {most.ToString(CultureInfo.InvariantCulture)}";
 
-    public static string NothingPendingSql(PositionRow row, TableName source) => $"DELETE FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)}";
+    /// <summary>Nothing of the table waits any more: its rows come anew, or nobody wants them.</summary>
+    public static string NothingPendingSql(PositionRow row, TableName source) =>
+        $"DELETE FROM rosetta.pending_keys WHERE {row.KeySql} AND {Named(source)}; DELETE FROM rosetta.parked WHERE {row.KeySql} AND {Named(source)}";
 
     /// <summary>An INSERT that makes keys pending; <paramref name="keys"/> selects one array of text per row, as <c>key</c>.</summary>
     public static string PendSql(PositionRow row, TableName source, string keys) =>

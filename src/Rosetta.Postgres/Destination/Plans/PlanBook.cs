@@ -3,6 +3,7 @@ using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Parking;
 
 namespace Rosetta.Postgres.Destination.Plans;
 
@@ -23,6 +24,9 @@ sealed class PlanBook : IDisposable
     /// <summary>Who is told the keys that change, by source table.</summary>
     public IReadOnlyDictionary<TableName, KeyWatch> Watches { get; set; } = new Dictionary<TableName, KeyWatch>();
 
+    /// <summary>What is parked; null where nothing ever is.</summary>
+    public ParkingLot? Lot { get; set; }
+
     /// <summary>Another number: targets may have got other indexes and constraints.</summary>
     public int Catalog { get; set; }
 
@@ -41,6 +45,7 @@ sealed class PlanBook : IDisposable
             else
                 plan.IsSkipped = !applies;
             plan.Watch = Watches.GetValueOrDefault(source);
+            plan.Barrier = Lot?.Of(source);
         }
     }
 
@@ -81,6 +86,7 @@ sealed class PlanBook : IDisposable
         if (_byTable.TryGetValue(plan.Source, out var before))
             Discard(before);
         plan.Watch = Watches.GetValueOrDefault(plan.Source);
+        plan.Barrier = Lot?.Of(plan.Source);
         plan.Catalog = Catalog;
         if (before is not null && !plan.Relation.HasShapeOf(before.Relation))
             plan.Watch?.Reshaped();

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fencing;
 using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Plans;
@@ -36,6 +37,7 @@ sealed class TableStatements(TablePlan plan)
         DeleteStaged,
         Pend,
         PendMissing,
+        Park,
         InsertMissing,
         InsertStaged,
     }
@@ -137,14 +139,31 @@ sealed class TableStatements(TablePlan plan)
     public PreparedSql PendMissing(PositionRow row, int shape) => Prepare(Form.PendMissing, shape, () => StoredTables.PendSql(
         row, plan.Source, $"SELECT DISTINCT {KeyTexts(Staged)} AS key FROM pg_temp.{RowStage(shape).Name} AS s WHERE NOT EXISTS (SELECT FROM {plan.Target.OnlySql} AS t WHERE {KeyEqualsStaged()})"));
 
+    /// <summary>
+    /// Records a parked change: parameters are commit LSN, ordinal, whether it failed itself; with a key its bytes and columns; with a key that it moves to the
+    /// same of that. Returns the key as an array of text in JSON, null without one.
+    /// </summary>
+    public PreparedSql Park(PositionRow row, bool hasKey, bool moves) => Prepare(Form.Park, (hasKey ? 1 : 0) + (moves ? 2 : 0), () =>
+    {
+        const int first = 4;
+        var second = first + 1 + plan.Key.Length;
+        return $"INSERT INTO rosetta.parked (installation, pipeline_id, generation, source_schema, source_table, commit_lsn, ordinal, failed, key_bytes, key, moved_to_bytes, moved_to) "
+            + $"SELECT {row.KeyValuesSql}, {SqlIdentifier.Literal(plan.Source.Schema)}, {SqlIdentifier.Literal(plan.Source.Name)}, $1::pg_lsn, $2::bigint, $3::boolean, "
+            + $"{KeyAndBytes(hasKey, first)}, {KeyAndBytes(moves, second)} RETURNING array_to_json(key)::text";
+
+        string KeyAndBytes(bool isThere, int parameter) =>
+            isThere ? string.Create(CultureInfo.InvariantCulture, $"${parameter}::bytea, {KeyParameters(parameter)}") : "NULL::bytea, NULL::text[]";
+    });
+
     // In the order of the source's primary key, which is the destination's.
     string KeyTexts(Func<BoundColumn, string> value) =>
         $"ARRAY[{string.Join(", ", plan.Target.PrimaryKey.Select(k => $"{value(plan.Columns.First(c => c.Target.Name == k))}::text"))}]";
 
-    string KeyParameters()
+    /// <param name="before">How many parameters come before the key's columns.</param>
+    string KeyParameters(int before = 0)
     {
         var keys = plan.Columns.Where(c => c.IsKey).ToList();
-        return KeyTexts(c => c.TypedParameter(keys.IndexOf(c) + 1));
+        return KeyTexts(c => c.TypedParameter(keys.IndexOf(c) + 1 + before));
     }
 
     string InsertSql(string rows) => $"INSERT INTO {Table} ({string.Join(", ", plan.Columns.Select(c => c.Sql))}) OVERRIDING SYSTEM VALUE {rows}";

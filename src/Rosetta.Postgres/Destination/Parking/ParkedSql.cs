@@ -1,0 +1,62 @@
+using System.Text.Json;
+using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Apply;
+using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Statements;
+using Rosetta.Postgres.Wire;
+
+namespace Rosetta.Postgres.Destination.Parking;
+
+/// <summary>The SQL of <c>rosetta.parked</c>.</summary>
+static class ParkedSql
+{
+    public static async ValueTask LoadAsync(PgConnection connection, PositionRow row, ParkingLot lot, CancellationToken cancellationToken)
+    {
+        var found = await connection.QueryAsync(
+            $"""
+            SELECT DISTINCT p.source_schema, p.source_table, encode(k.bytes, 'hex')
+              FROM rosetta.parked p CROSS JOIN LATERAL (VALUES (p.key_bytes), (p.moved_to_bytes)) k (bytes)
+             WHERE {row.KeySql} AND (k.bytes IS NOT NULL OR p.key_bytes IS NULL)
+            """, cancellationToken);
+        for (var i = 0; i < found.Rows.Count; i++)
+            lot.Load(new TableName(found.RequiredText(i, 0), found.RequiredText(i, 1)), found.Text(i, 2) is { } hex ? Convert.FromHexString(hex) : null);
+    }
+
+    public static string EmptySql(PositionRow row, TableName table) => $"DELETE FROM rosetta.parked WHERE {row.KeySql} AND {StoredTables.Named(table)}";
+
+    /// <summary>Records entries; returns their keys as text, which the server alone can make of every type.</summary>
+    public static async ValueTask<IReadOnlyList<IReadOnlyList<string>>> RecordAsync(Flight flight, PositionRow row, IReadOnlyList<ParkedEntry> entries, CancellationToken cancellationToken)
+    {
+        flight.Clear();
+        var operations = new int[entries.Count];
+        for (var i = 0; i < entries.Count; i++)
+        {
+            var entry = entries[i];
+            var (plan, keys) = (entry.Plan, entry.Key is null ? 0 : entry.Plan.Key.Length);
+            var moves = entry.MovedTo is not null;
+            var bind = flight.Execute(plan.Statements.Park(row, keys > 0, moves), 3 + (keys * (moves ? 2 : 1)) + (keys > 0 ? 1 : 0) + (moves ? 1 : 0), new Step(0, plan, StepKind.Plain));
+            operations[i] = flight.Steps[^1].Operation;
+            bind.WriteInt64((long)entry.At.Commit.Value);
+            bind.WriteInt64(entry.At.Ordinal);
+            bind.WriteBinary([entry.Failure is null ? (byte)0 : (byte)1]);
+            if (entry.Key is { } key)
+            {
+                bind.WriteBinary(key);
+                BindRows.WriteKey(bind, key);
+            }
+
+            if (entry.MovedTo is { } movedTo)
+            {
+                bind.WriteBinary(movedTo);
+                BindRows.WriteKey(bind, movedTo);
+            }
+
+            bind.Complete();
+        }
+
+        var results = await flight.RunAsync(cancellationToken);
+        if (results.FirstFailed is >= 0 and var failed)
+            throw new PgServerException(results[failed].Error!.Error, results[failed].Error!);
+        return [.. operations.Select(o => results[o].Text(0, 0) is { } json ? JsonSerializer.Deserialize<string[]>(json)! : (IReadOnlyList<string>)[])];
+    }
+}
