@@ -54,7 +54,8 @@ public sealed class ChangeBatchBuilder
 
     bool _advanced;
 
-    public void Begin(uint xid, Lsn commitLsn, long commitTime)
+    /// <param name="firstOrdinal">Ordinal of the first change that follows, when what comes is not all of the transaction.</param>
+    public void Begin(uint xid, Lsn commitLsn, long commitTime, long firstOrdinal = 0)
     {
         if (_open)
             throw new InvalidOperationException($"Transaction {commitLsn} began inside transaction {_commitLsn}.");
@@ -64,7 +65,7 @@ public sealed class ChangeBatchBuilder
         _commitLsn = commitLsn;
         _commitTime = commitTime;
         _first = _changeCount;
-        _firstOrdinal = 0;
+        _firstOrdinal = firstOrdinal;
         if (commitLsn > DeliveredUpTo)
             DeliveredUpTo = commitLsn;
     }
@@ -129,7 +130,8 @@ public sealed class ChangeBatchBuilder
         return batch;
     }
 
-    void Add(ChangeKind kind, ChangeFlags flags, Relation relation, ReadOnlySpan<byte> oldTuple, ReadOnlySpan<byte> newTuple)
+    /// <summary>A change as it came before.</summary>
+    public void Add(ChangeKind kind, ChangeFlags flags, Relation relation, ReadOnlySpan<byte> oldTuple, ReadOnlySpan<byte> newTuple)
     {
         if (!_open)
             throw new InvalidOperationException("A change came outside a transaction.");

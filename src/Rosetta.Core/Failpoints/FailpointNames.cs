@@ -32,6 +32,8 @@ public static class FailpointNames
     // Park
     public const string ParkRecorded = "park.recorded";
     public const string ParkStored = "park.stored";
+    public const string RecoverApplied = "recover.applied";
+    public const string RecoverCommitted = "recover.committed";
 
     // Acknowledge
     public const string AcknowledgeBeforeRecord = "acknowledge.before-record";
@@ -60,7 +62,7 @@ public static class FailpointNames
     ];
 
     /// <summary>Those that a pipeline meets where changes are parked.</summary>
-    public static readonly IReadOnlyList<string> Parking = [ParkRecorded, ParkStored];
+    public static readonly IReadOnlyList<string> Parking = [ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted];
 
     internal static void Require(string name)
     {

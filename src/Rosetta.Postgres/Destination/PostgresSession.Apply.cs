@@ -284,7 +284,8 @@ sealed partial class PostgresSession
             return;
         }
 
-        if (failure is { IsFinal: false, At: null } && _memory.Careful.Add(source))
+        // Where changes can be parked, short runs come first, even if the change is known.
+        if (failure.IsFinal is false && (failure.At is null || (_lot is not null && GroupApplier.FailureOf(failure) is not null)) && _memory.Careful.Add(source))
         {
             if (sqlState == InvalidTextRepresentation && failure.Plan.WatchesText)
                 await AddLabelsAsync(failure.Plan, cancellationToken);

@@ -118,5 +118,6 @@ sealed partial class PostgresSession : IDestinationSession
         _closing.Dispose();
         _context.Dispose();
         _book.Dispose();
+        _lateBook.Dispose();
     }
 }

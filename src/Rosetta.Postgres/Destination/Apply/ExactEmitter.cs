@@ -77,7 +77,7 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
     void EmitInsert(GroupCursor cursor, TablePlan plan, in Change change)
     {
         var row = new RowRef(cursor.Batch, change.New, change.End - change.New);
-        if (plan.IsCopying)
+        if (plan.IsCopying || (plan.Replaces && plan.Key.Length > 0))
             Send(plan.Statements.Delete(), plan, ReadKey(0, plan, cursor.CurrentBatch.Bytes, change.New, change.End, cursor));
         var bind = context.Line.Filling.Execute(plan.Statements.Insert(), plan.Columns.Count, new Step(0, plan, StepKind.Plain, 1, cursor.At, row));
         BindRows.WriteRow(bind, cursor.CurrentBatch.Bytes, change.New, plan.Bound);
@@ -116,7 +116,7 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
         var oldKey = ReadKey(0, plan, bytes, change.HasOld ? change.Old : change.New, change.End, cursor);
         var newKey = ReadKey(1, plan, context.Rows.BytesOf(row), row.Offset, row.Offset + row.Length, cursor);
         var moves = !oldKey.SequenceEqual(newKey);
-        if (plan.IsCopying && moves)
+        if ((plan.IsCopying || plan.Replaces) && moves)
             Send(plan.Statements.Delete(), plan, newKey);
         var set = isFull ? plan.Columns : plan.Statements.SetColumns(shape, moves);
         var bind = context.Line.Filling.Execute(

@@ -106,7 +106,7 @@ sealed partial class GroupApplier
     }
 
     /// <summary>What is parked for; null: it is no matter of a row.</summary>
-    static DeadLetterFailure? FailureOf(ApplyFailure failure) =>
+    public static DeadLetterFailure? FailureOf(ApplyFailure failure) =>
         failure.InnerException is PgServerException error && ErrorPolicy.Classify(error.SqlState) == ErrorClass.Data
             ? new DeadLetterFailure(ErrorClass.Data, failure.Reason, error.SqlState)
             : null;

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.Json;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Apply;
 using Rosetta.Postgres.Destination.Fencing;
@@ -21,6 +23,29 @@ static class ParkedSql
         for (var i = 0; i < found.Rows.Count; i++)
             lot.Load(new TableName(found.RequiredText(i, 0), found.RequiredText(i, 1)), found.Text(i, 2) is { } hex ? Convert.FromHexString(hex) : null);
     }
+
+    /// <summary>The keys of one table again.</summary>
+    public static async ValueTask ReloadAsync(PgConnection connection, PositionRow row, ParkingLot lot, TableName table, CancellationToken cancellationToken)
+    {
+        var found = await connection.QueryAsync(
+            $"SELECT DISTINCT encode(k.bytes, 'hex') FROM rosetta.parked p CROSS JOIN LATERAL (VALUES (p.key_bytes), (p.moved_to_bytes)) k (bytes) WHERE {row.KeySql} AND {StoredTables.Named(table)} AND (k.bytes IS NOT NULL OR p.key_bytes IS NULL)",
+            cancellationToken);
+        lot.Reload(table, [.. Enumerable.Range(0, found.Rows.Count).Select(i => found.Text(i, 0) is { } hex ? Convert.FromHexString(hex) : null)]);
+    }
+
+    /// <summary>Entries of a table in order.</summary>
+    public static async ValueTask<IReadOnlyList<(Position At, string? Key, string? MovedTo)>> ListAsync(
+        PgConnection connection, PositionRow row, TableName table, int? most, CancellationToken cancellationToken)
+    {
+        var limit = most is { } number ? string.Create(CultureInfo.InvariantCulture, $" LIMIT {number}") : "";
+        var found = await connection.QueryAsync(
+            $"SELECT commit_lsn, ordinal, encode(key_bytes, 'hex'), encode(moved_to_bytes, 'hex') FROM rosetta.parked WHERE {row.KeySql} AND {StoredTables.Named(table)} ORDER BY commit_lsn, ordinal{limit}", cancellationToken);
+        return [.. Enumerable.Range(0, found.Rows.Count).Select(i => (new Position(Lsn.Parse(found.RequiredText(i, 0)), found.Int64(i, 1)), found.Text(i, 2), found.Text(i, 3)))];
+    }
+
+    /// <summary>Takes entries out; returns those that were there.</summary>
+    public static string TakeSql(PositionRow row, TableName table, IReadOnlyList<Position> at) =>
+        $"DELETE FROM rosetta.parked WHERE {row.KeySql} AND {StoredTables.Named(table)} AND (commit_lsn, ordinal) IN ({string.Join(", ", at.Select(p => string.Create(CultureInfo.InvariantCulture, $"('{p.Commit}'::pg_lsn, {p.Ordinal})")))}) RETURNING commit_lsn, ordinal";
 
     public static string EmptySql(PositionRow row, TableName table) => $"DELETE FROM rosetta.parked WHERE {row.KeySql} AND {StoredTables.Named(table)}";
 

@@ -52,6 +52,8 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
             barrier.IsWhole = true;
         else
             barrier.TryAdd(key);
+        // Past the bound it stays whole until nothing is left.
+        barrier.IsWhole |= barrier.Keys > limits.Keys;
     }
 
     /// <summary>A copy has brought the table's rows anew, so that nothing of it waits any more; from any thread.</summary>
@@ -62,6 +64,14 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
     {
         while (_copied.TryDequeue(out var table))
             _barriers.Remove(table);
+    }
+
+    /// <summary>Takes what the destination stores of a table in the place of what was known, between two transactions.</summary>
+    public void Reload(TableName table, IReadOnlyList<byte[]?> keys)
+    {
+        _barriers.Remove(table);
+        foreach (var key in keys)
+            Load(table, key);
     }
 
     public Mark Here => new(_waiting.Count, _changes.Count);

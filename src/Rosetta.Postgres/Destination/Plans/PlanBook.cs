@@ -27,6 +27,9 @@ sealed class PlanBook : IDisposable
     /// <summary>What is parked; null where nothing ever is.</summary>
     public ParkingLot? Lot { get; set; }
 
+    /// <summary>See <see cref="TablePlan.Replaces"/>.</summary>
+    public bool Replaces { get; init; }
+
     /// <summary>Another number: targets may have got other indexes and constraints.</summary>
     public int Catalog { get; set; }
 
@@ -88,6 +91,7 @@ sealed class PlanBook : IDisposable
         plan.Watch = Watches.GetValueOrDefault(plan.Source);
         plan.Barrier = Lot?.Of(plan.Source);
         plan.Catalog = Catalog;
+        plan.Replaces = Replaces;
         if (before is not null && !plan.Relation.HasShapeOf(before.Relation))
             plan.Watch?.Reshaped();
         _byTable[plan.Source] = plan;

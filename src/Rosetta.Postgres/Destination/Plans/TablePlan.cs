@@ -130,6 +130,9 @@ sealed class TablePlan : IDisposable
         set => Fold.IsCopying = value;
     }
 
+    /// <summary>An inserted row takes the place of one that is there: what is applied came late, and a copy may have brought the row meanwhile.</summary>
+    public bool Replaces { get; set; }
+
     /// <summary>A row that is missing can be read at the source by its key, as a chunk of its own.</summary>
     public bool CanReadAgain => KeyIsPrimary && !Target.HasDeferrable && !OrdersAcrossTables;
 
