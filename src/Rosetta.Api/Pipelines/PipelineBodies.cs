@@ -29,10 +29,11 @@ public sealed record ReplaceTableSyncs(
 /// <param name="CustomSql">A SELECT from the table itself, one row at a time, that keeps the key; null: the columns as they are.</param>
 /// <param name="Enabled">False: the table is excluded.</param>
 /// <param name="DeleteMode">hard: rows are deleted; soft: they are marked in deleted_column.</param>
-/// <param name="DeletedColumn">With delete_mode soft: the column that gets the time of the delete; null: _deleted_at.</param>
+/// <param name="DeletedColumn">With delete_mode soft: the column that is the mark; null: _deleted_at, or _deleted with deleted_type boolean.</param>
 /// <param name="Ignore">Changes that are not wanted: update, delete, truncate.</param>
 /// <param name="Metadata">Columns to be added to each row: commit_time, lsn, operation (of its last change).</param>
 /// <param name="MetadataNames">Their names where they are to be others than _rosetta_commit_time, _rosetta_lsn, _rosetta_operation.</param>
+/// <param name="DeletedType">With delete_mode soft: timestamp (the time of the delete; null for rows that live) or boolean (true; false for rows that live). Null: timestamp.</param>
 /// <param name="WithIndexes">The target gets secondary indexes, constraints and comments of the source's table; null: as the nodes are set (off unless set).</param>
 public sealed record TableSyncBody(
     string TableName,
@@ -46,7 +47,8 @@ public sealed record TableSyncBody(
     IReadOnlyList<string>? Ignore = null,
     IReadOnlyList<string>? Metadata = null,
     MetadataNames? MetadataNames = null,
-    bool? WithIndexes = null);
+    bool? WithIndexes = null,
+    string? DeletedType = null);
 
 /// <summary>Names of the columns of <c>metadata</c>; null: as they are by default.</summary>
 public sealed record MetadataNames(string? CommitTime = null, string? Lsn = null, string? Operation = null);

@@ -15,6 +15,8 @@ static class TableOptionRules
         rules.RuleFor(t => t.DeleteMode).Must(m => m is "hard" or "soft").WithMessage("must be hard or soft");
         rules.RuleFor(t => t.DeletedColumn).Must((sync, column) => column is null || sync.DeleteMode == "soft").WithMessage("is for delete_mode soft only");
         rules.RuleFor(t => t.DeletedColumn).IsColumnName();
+        rules.RuleFor(t => t.DeletedType).Must(t => t is null or "timestamp" or "boolean").WithMessage("must be timestamp or boolean");
+        rules.RuleFor(t => t.DeletedType).Must((sync, type) => type is null || sync.DeleteMode == "soft").WithMessage("is for delete_mode soft only");
         rules.RuleFor(t => t.Ignore).Must(i => AreOf(Changes, i)).WithMessage("must be a list of different ones of update, delete, truncate");
         rules.RuleFor(t => t.Ignore).Must((sync, ignore) => sync.DeleteMode != "soft" || ignore is null || !ignore.Contains("delete"))
             .WithMessage("cannot have delete together with delete_mode soft: a delete is either marked or ignored");
@@ -31,9 +33,11 @@ static class TableOptionRules
     public static TableOptions? ToOptions(TableSyncBody sync)
     {
         string? Name(string word, string? name, string otherwise) => sync.Metadata?.Contains(word) == true ? name ?? otherwise : null;
+        var byFlag = sync is { DeleteMode: "soft", DeletedType: "boolean" };
         var options = new TableOptions
         {
-            DeletedColumn = sync.DeleteMode == "soft" ? sync.DeletedColumn ?? TableOptions.DefaultDeletedColumn : null,
+            DeletedColumn = sync.DeleteMode == "soft" ? sync.DeletedColumn ?? TableOptions.DefaultDeletedName(byFlag) : null,
+            MarksByFlag = byFlag,
             Ignore = (sync.Ignore ?? []).Aggregate(IgnoredChanges.None, (all, word) => all | word switch
             {
                 "update" => IgnoredChanges.Update, "delete" => IgnoredChanges.Delete, "truncate" => IgnoredChanges.Truncate, _ => IgnoredChanges.None,
@@ -57,7 +61,8 @@ static class TableOptionRules
         return body with
         {
             DeleteMode = options.SoftDeletes ? "soft" : "hard",
-            DeletedColumn = Other(options.DeletedColumn, TableOptions.DefaultDeletedColumn),
+            DeletedColumn = Other(options.DeletedColumn, TableOptions.DefaultDeletedName(options.MarksByFlag)),
+            DeletedType = options.MarksByFlag ? "boolean" : null,
             Ignore = options.IgnoredWords is { Count: > 0 } ignored ? ignored : null,
             Metadata = options.MetadataNames is { Count: > 0 } metadata ? [.. metadata.Select(m => m.Word)] : null,
             WithIndexes = options.WithIndexes,

@@ -13,7 +13,7 @@ public sealed record AttachDestination(
 public sealed record TableSync(
     string TableName, string? TableNameTarget = null, IReadOnlyList<string>? Columns = null, bool? Enabled = null, string? FilterSql = null, string? CustomSql = null,
     string? DeleteMode = null, string? DeletedColumn = null, IReadOnlyList<string>? Ignore = null, IReadOnlyList<string>? Metadata = null,
-    MetadataNames? MetadataNames = null, bool? WithIndexes = null);
+    MetadataNames? MetadataNames = null, bool? WithIndexes = null, string? DeletedType = null);
 
 /// <summary>Names of the columns of metadata; null: as they are by default.</summary>
 public sealed record MetadataNames(string? CommitTime = null, string? Lsn = null, string? Operation = null);

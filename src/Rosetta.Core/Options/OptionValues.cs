@@ -6,6 +6,8 @@ namespace Rosetta.Core.Options;
 /// <summary>Writes the values of the columns that options add, in PostgreSQL's binary form and in the order of <see cref="TableOptions.Columns"/>.</summary>
 static class OptionValues
 {
+    static readonly byte[] True = [1];
+    static readonly byte[] False = [0];
     static readonly byte[] Insert = "insert"u8.ToArray();
     static readonly byte[] Update = "update"u8.ToArray();
     static readonly byte[] Delete = "delete"u8.ToArray();
@@ -13,7 +15,11 @@ static class OptionValues
     /// <param name="kind">What the source did.</param>
     public static void Write(ref PooledBytes output, TableOptions options, ChangeKind kind, in TransactionSpan transaction)
     {
-        if (options.SoftDeletes)
+        if (options is { SoftDeletes: true, MarksByFlag: true })
+        {
+            output.WriteValue(ValueKind.Binary, kind == ChangeKind.Delete ? True : False);
+        }
+        else if (options.SoftDeletes)
         {
             if (kind == ChangeKind.Delete)
                 WriteInt64(ref output, transaction.CommitTime);

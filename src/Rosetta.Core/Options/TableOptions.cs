@@ -20,6 +20,7 @@ public enum IgnoredChanges
 public sealed record TableOptions
 {
     public const string DefaultDeletedColumn = "_deleted_at";
+    public const string DefaultDeletedFlagColumn = "_deleted";
     public const string DefaultCommitTimeColumn = "_rosetta_commit_time";
     public const string DefaultLsnColumn = "_rosetta_lsn";
     public const string DefaultOperationColumn = "_rosetta_operation";
@@ -29,8 +30,22 @@ public sealed record TableOptions
 
     public static readonly TableOptions None = new();
 
-    /// <summary>Rows are not deleted, but marked in this column with the time of the delete; null: they are deleted.</summary>
+    /// <summary>Rows are not deleted, but marked in this column; null: they are deleted.</summary>
     public string? DeletedColumn { get; init; }
+
+    /// <summary>The mark is true, and false for rows that live; otherwise it is the time of the delete, and NULL for those.</summary>
+    public bool MarksByFlag { get; init; }
+
+    /// <summary>The column's name where none is given.</summary>
+    public static string DefaultDeletedName(bool marksByFlag) => marksByFlag ? DefaultDeletedFlagColumn : DefaultDeletedColumn;
+
+    /// <summary>A condition in SQL: the row is marked as deleted. A flag that is NULL, in a column that was there before, is none.</summary>
+    /// <param name="column">The deleted column, as SQL.</param>
+    public string IsMarked(string column) => MarksByFlag ? $"{column} IS TRUE" : $"{column} IS NOT NULL";
+
+    /// <summary>The row lives.</summary>
+    /// <inheritdoc cref="IsMarked"/>
+    public string IsLiving(string column) => MarksByFlag ? $"{column} IS NOT TRUE" : $"{column} IS NULL";
 
     public IgnoredChanges Ignore { get; init; }
 
@@ -81,7 +96,9 @@ public sealed record TableOptions
     {
         get
         {
-            if (DeletedColumn is { } deleted)
+            if (DeletedColumn is { } flag && MarksByFlag)
+                yield return Column(flag, 16, "boolean") with { DefaultSql = "false", MissingValue = "false", HasDefault = true };
+            else if (DeletedColumn is { } deleted)
                 yield return Column(deleted, 1184, "timestamp with time zone");
             if (CommitTimeColumn is { } committed)
                 yield return Column(committed, 1184, "timestamp with time zone");
@@ -102,6 +119,9 @@ public sealed record TableOptions
             if (OfRows == None)
                 return null;
             var text = string.Join('\0', DeletedColumn, ((int)Ignore).ToString(System.Globalization.CultureInfo.InvariantCulture), CommitTimeColumn, LsnColumn, OperationColumn);
+            // What came later has no part where it is not used: rows that were made before stay.
+            if (MarksByFlag)
+                text += "\0flag";
             return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 8));
         }
     }

@@ -19,9 +19,12 @@ public sealed class TableOptionsJson : JsonConverter<TableOptions>
     static TableOptions Of(JsonObject form)
     {
         var names = form["metadata_names"] as JsonObject;
+        var isSoft = Text(form["delete_mode"]) == "soft";
+        var byFlag = isSoft && Text(form["deleted_type"]) == "boolean";
         return new TableOptions
         {
-            DeletedColumn = Text(form["delete_mode"]) == "soft" ? Text(form["deleted_column"]) ?? TableOptions.DefaultDeletedColumn : null,
+            DeletedColumn = isSoft ? Text(form["deleted_column"]) ?? TableOptions.DefaultDeletedName(byFlag) : null,
+            MarksByFlag = byFlag,
             Ignore = Words(form["ignore"]).Aggregate(IgnoredChanges.None, (all, word) => all | word switch
             {
                 "update" => IgnoredChanges.Update,
@@ -43,6 +46,8 @@ public sealed class TableOptionsJson : JsonConverter<TableOptions>
         var form = new JsonObject();
         if (options.DeletedColumn is { } deleted)
             (form["delete_mode"], form["deleted_column"]) = ("soft", deleted);
+        if (options is { SoftDeletes: true, MarksByFlag: true })
+            form["deleted_type"] = "boolean";
         if (options.WithIndexes is { } withIndexes)
             form["with_indexes"] = withIndexes;
         if (options.IgnoredWords is { Count: > 0 } ignored)

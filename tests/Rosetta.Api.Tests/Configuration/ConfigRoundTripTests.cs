@@ -39,6 +39,7 @@ public sealed class ConfigRoundTripTests(ApiFixture fixture, ITestOutputHelper o
             {
                 new { table_name = "sales.*", table_name_target = "x.*", delete_mode = "soft", deleted_column = Odd[..20], ignore = new[] { "truncate" }, with_indexes = true }, new { table_name = "a", enabled = false },
                 new { table_name = "b", metadata = new[] { "lsn", "operation" }, metadata_names = new { operation = "op" }, with_indexes = false },
+                new { table_name = "c", delete_mode = "soft", deleted_type = "boolean" },
             },
         });
         await AddAsync("pipelines", new { name = "empty", source_id = odd });

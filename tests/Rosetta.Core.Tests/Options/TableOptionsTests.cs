@@ -25,6 +25,19 @@ public sealed class TableOptionsTests
     }
 
     [Fact]
+    public void Should_mark_by_a_flag_when_asked_to_under_a_name_of_its_own()
+    {
+        var flag = TableOptionsJson.Parse("""{"delete_mode": "soft", "deleted_type": "boolean"}""");
+        Assert.Equal(new TableOptions { DeletedColumn = "_deleted", MarksByFlag = true }, flag);
+        Assert.Equal(flag, TableOptionsJson.Parse(TableOptionsJson.ToJson(flag)));
+        Assert.Equal(TableOptions.None, TableOptionsJson.Parse("""{"deleted_type": "boolean"}"""));
+        Assert.NotEqual((flag with { MarksByFlag = false }).Fingerprint, flag.Fingerprint);
+        Assert.Equal(("boolean", "false"), flag.Columns.Select(c => (c.TypeSql, c.DefaultSql)).Single());
+        Assert.Equal(("x IS TRUE", "x IS NOT TRUE"), (flag.IsMarked("x"), flag.IsLiving("x")));
+        Assert.Equal(("x IS NOT NULL", "x IS NULL"), (Soft.IsMarked("x"), Soft.IsLiving("x")));
+    }
+
+    [Fact]
     public void Should_not_take_indexes_for_something_that_makes_other_rows()
     {
         var indexed = new TableOptions { WithIndexes = false };
@@ -44,6 +57,8 @@ public sealed class TableOptionsTests
     {
         Assert.Null(TableOptions.None.Fingerprint);
         Assert.Equal(Soft.Fingerprint, (Soft with { }).Fingerprint);
+        // As it was before there were other options: nothing is copied again for a new version.
+        Assert.Equal("4f77b670dfc6f8e4", Soft.Fingerprint);
         Assert.NotEqual(Soft.Fingerprint, (Soft with { DeletedColumn = "other" }).Fingerprint);
         Assert.NotEqual(Soft.Fingerprint, (Soft with { LsnColumn = null, OperationColumn = "at" }).Fingerprint);
     }

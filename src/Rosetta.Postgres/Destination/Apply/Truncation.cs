@@ -40,12 +40,12 @@ sealed class Truncation(ApplyContext context)
         var options = plan.Options;
         string[] set =
         [
-            $"{SqlIdentifier.Quote(options.DeletedColumn!)} = {at}",
+            $"{SqlIdentifier.Quote(options.DeletedColumn!)} = {(options.MarksByFlag ? "true" : at)}",
             .. options.CommitTimeColumn is { } committed ? (string[])[$"{SqlIdentifier.Quote(committed)} = {at}"] : [],
             .. options.LsnColumn is { } lsn ? (string[])[$"{SqlIdentifier.Quote(lsn)} = '{transaction.CommitLsn}'"] : [],
             .. options.OperationColumn is { } operation ? (string[])[$"{SqlIdentifier.Quote(operation)} = 'truncate'"] : [],
         ];
-        return $"UPDATE {plan.Target.OnlySql} SET {string.Join(", ", set)} WHERE {SqlIdentifier.Quote(options.DeletedColumn!)} IS NULL";
+        return $"UPDATE {plan.Target.OnlySql} SET {string.Join(", ", set)} WHERE {options.IsLiving(SqlIdentifier.Quote(options.DeletedColumn!))}";
     }
 
     void Query(TablePlan plan, string sql) => context.Line.Filling.Query(sql, new Step(0, plan, StepKind.Plain));

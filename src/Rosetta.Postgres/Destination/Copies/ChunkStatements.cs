@@ -52,7 +52,7 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
 
     /// <summary>What marks a row as deleted, as the list of an UPDATE; null where rows are deleted.</summary>
     public string? Marking(Lsn at) => _options.DeletedColumn is { } deleted
-        ? string.Join(", ", Added(at, "delete").Select(a => $"{a.Column} = {(a.Column == SqlIdentifier.Quote(deleted) ? "now()" : a.Value)}"))
+        ? string.Join(", ", Added(at, "delete").Select(a => $"{a.Column} = {(a.Column == SqlIdentifier.Quote(deleted) ? _options.MarksByFlag ? "true" : "now()" : a.Value)}"))
         : null;
 
     /// <summary>Rows of the table that the chunk does not have, and that live there, from FROM on.</summary>
@@ -66,7 +66,7 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
 
     /// <summary>What follows a condition to leave out rows that are marked as deleted.</summary>
     /// <param name="prefix">Of the column: an alias with a point.</param>
-    public string Living(string prefix) => _options.DeletedColumn is { } deleted ? $" AND {prefix}{SqlIdentifier.Quote(deleted)} IS NULL" : "";
+    public string Living(string prefix) => _options.DeletedColumn is { } deleted ? $" AND {_options.IsLiving(prefix + SqlIdentifier.Quote(deleted))}" : "";
 
     /// <summary>Staged rows that the table does not have.</summary>
     public string MissingRows => $"pg_temp.rosetta_chunk s WHERE NOT EXISTS (SELECT FROM {_table} t WHERE {SameKey})";
@@ -97,7 +97,7 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     IEnumerable<(string Column, string Value)> Added(Lsn at, string operation)
     {
         if (_options.DeletedColumn is { } deleted)
-            yield return (SqlIdentifier.Quote(deleted), Null);
+            yield return (SqlIdentifier.Quote(deleted), _options.MarksByFlag ? "false" : Null);
         if (_options.CommitTimeColumn is { } committed)
             yield return (SqlIdentifier.Quote(committed), Null);
         if (_options.LsnColumn is { } lsn)
@@ -115,7 +115,7 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
         if (Written.Count > 0 && (_options.Ignore & IgnoredChanges.Update) == 0)
             yield return $"ROW({string.Join(", ", _columns.Select(Own))})::record OPERATOR(pg_catalog.*<>) ROW({string.Join(", ", _columns.Select(Staged))})::record";
         if (_options.DeletedColumn is { } deleted)
-            yield return $"{Own(deleted)} IS NOT NULL";
+            yield return _options.IsMarked(Own(deleted));
         // Rows that were there before the columns were wanted get them with the copy that brings the columns.
         if (copy.Purpose == ChunkPurpose.Copy && (_options.LsnColumn ?? _options.OperationColumn) is { } added)
             yield return $"{Own(added)} IS NULL";
