@@ -143,7 +143,8 @@ public sealed class LostSlotTests(ITestOutputHelper output)
         }
 
         await using var watch = TableWatch.Start(installation.TargetConnection(0), Name);
-        var resync = await ProgramRun.RosettaAsync(node.Address, "resync pipeline --yes");
+        var resync = await ProgramRun.RosettaAsync(node.Address, "resync pipeline --yes --wait");
+        output.WriteLine(resync.Errors + resync.Output);
         Assert.True(resync.ExitCode == 0, resync.Errors);
         await WaitForStateAsync("RUNNING");
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
@@ -194,7 +195,8 @@ public sealed class LostSlotTests(ITestOutputHelper output)
         Assert.Equal(0, await installation.Targets[0].ScalarAsync<long>($"SELECT count(*) FROM {Name} WHERE t = 'new'", Installation.Database));
 
         await using var watch = TableWatch.Start(installation.TargetConnection(0), Name);
-        var resync = await ProgramRun.RosettaAsync(node.Address, "resync pipeline --yes");
+        var resync = await ProgramRun.RosettaAsync(node.Address, "resync pipeline --yes --wait");
+        output.WriteLine(resync.Errors + resync.Output);
         Assert.True(resync.ExitCode == 0, resync.Errors);
         await WaitForStateAsync("RUNNING");
         await Wait.UntilAsync(

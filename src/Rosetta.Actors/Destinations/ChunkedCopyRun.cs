@@ -3,6 +3,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Options;
 using Rosetta.Core.Tables;
+using Rosetta.Store.Runtime;
 using Rosetta.Transforms.Rewriting;
 
 namespace Rosetta.Actors.Destinations;
@@ -67,13 +68,13 @@ sealed class ChunkedCopyRun(
                 void Landed(ReadChunk chunk, ChunkLanding landing)
                 {
                     context.Metrics.Copied(chunk.Rows);
-                    context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows, SnapshotBytes = t.SnapshotBytes + chunk.Bytes });
+                    context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows, SnapshotBytes = t.SnapshotBytes + chunk.Bytes, LastResync = Add(t.LastResync, 0, chunk.Rows, landing) });
                 }
 
                 void Digested(DigestedRange range)
                 {
                     context.Metrics.Compared(range.Rows);
-                    context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows });
+                    context.Status.Change(Name, t => t with { SnapshotRows = chunks.Rows, LastResync = Add(t.LastResync, range.Rows, 0, Nothing) });
                 }
             }
             catch (TableRewrittenException) when (shapes < MostShapes)
@@ -83,8 +84,20 @@ sealed class ChunkedCopyRun(
         }
     }
 
+    static readonly ChunkLanding Nothing = new(0, 0, 0, null);
+
+    static ResyncReport? Add(ResyncReport? report, long compared, long carried, ChunkLanding landing) => report is null ? null : report with
+    {
+        RowsCompared = report.RowsCompared + compared, RowsCarried = report.RowsCarried + carried,
+        Inserted = report.Inserted + landing.Inserted, Updated = report.Updated + landing.Updated, Deleted = report.Deleted + landing.Deleted,
+    };
+
     IChunkSource Paced() => context.Pace is { } pace ? new PacedChunkSource(_source, pace, context.Lane, reason => context.Waits(Name, reason)) : _source;
 
     void Show(TableState state, long rows) =>
-        context.Status.Change(Name, t => t with { State = state, SnapshotRows = rows, SnapshotBytes = 0, CopyBegan = (time.GetUtcNow(), rows), Error = null, Remedy = copy.Table.Remedy });
+        context.Status.Change(Name, t => t with
+        {
+            State = state, SnapshotRows = rows, SnapshotBytes = 0, CopyBegan = (time.GetUtcNow(), rows), Error = null, Remedy = copy.Table.Remedy,
+            LastResync = copy.Order is { } order ? new ResyncReport(order.RequestId, 0, 0, 0, 0, 0) : null,
+        });
 }

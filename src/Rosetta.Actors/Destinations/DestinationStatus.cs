@@ -44,7 +44,7 @@ public sealed class DestinationStatus(TimeProvider time)
     public TableProgress? Of(TableName table) => _tables.GetValueOrDefault(table);
 
     public void Set(TableProgress progress) =>
-        _tables.AddOrUpdate(progress.Table, progress, (_, before) => progress with { Rows = before.Rows });
+        _tables.AddOrUpdate(progress.Table, progress, (_, before) => progress with { Rows = before.Rows, LastResync = progress.LastResync ?? before.LastResync });
 
     /// <summary>Tables of a plan that the lane has not come to yet; it may be busy, or its destination away.</summary>
     public void Announce(DestinationPlan plan)

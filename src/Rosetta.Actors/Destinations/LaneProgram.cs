@@ -10,6 +10,7 @@ using Rosetta.Core.Options;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Store.Runtime;
 using Rosetta.Transforms.Rewriting;
 
 namespace Rosetta.Actors.Destinations;
@@ -182,7 +183,11 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             }
 
             if (order is { } answered)
+            {
+                if (error is null)
+                    Status.Change(table, t => t with { LastResync = new ResyncReport(answered.RequestId, 0, t.SnapshotRows, t.SnapshotRows, 0, 0) });
                 Answer(table, answered, error);
+            }
         }
 
         await SkipToSnapshotAsync(session, plan, cancellationToken).ConfigureAwait(false);

@@ -22,6 +22,9 @@ public sealed record TableProgress(
     /// <summary>What its copy waits for; null: it goes on.</summary>
     public string? CopyWaitsFor { get; init; }
 
+    /// <summary>What its last resync has read and written so far; null when there was none since this node took it up.</summary>
+    public ResyncReport? LastResync { get; init; }
+
     /// <summary>The source's table has no replica identity.</summary>
     public bool InsertOnly { get; init; }
 

@@ -65,6 +65,7 @@ sealed class PipelineAccount(TimeProvider time, string node)
                 t.Table, t.Target, t.StateAt(lane.Passed), t.SnapshotRows, t.SnapshotRowsEstimated, t.Rows.Inserted, t.Rows.Updated, t.Rows.Deleted, t.Error, t.Remedy)
             {
                 Copy = t.CopyAt(time.GetUtcNow()),
+                LastResync = t.LastResync,
             })]);
     }
 

@@ -10,7 +10,17 @@ namespace Rosetta.Api.Pipelines;
 /// <param name="Warnings">After a destination was attached: what works, but not in every case, with the SQL that mends it.</param>
 public sealed record PipelineAnswer(
     long Id, string Name, long SourceId, string Status, RuntimeAnswer Runtime, IReadOnlyList<PipelineDestinationAnswer> Destinations,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? Warnings = null)
+{
+    /// <summary>After a resync was asked for: GET /pipelines/{id}/requests/{request_id} tells how far it is.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? RequestId { get; init; }
+}
+
+/// <summary>How far something is that was asked of a pipeline.</summary>
+/// <param name="Status">PENDING, EXECUTING, DONE or FAILED.</param>
+/// <param name="Error">Why it failed, and what to do.</param>
+public sealed record RequestAnswer(long RequestId, string Status, string? Error, DateTime? FinishedAt);
 
 /// <summary>What a pipeline does. Before the first start: STOPPED, and nulls.</summary>
 /// <param name="State">STOPPED, STOPPING, STARTING, ERROR, RETRYING, SNAPSHOTTING, DEGRADED or RUNNING.</param>
@@ -79,7 +89,20 @@ public sealed record TableAnswer(
 
     /// <summary>Why it does not go on at the moment; null when it does.</summary>
     public string? SnapshotWaitsFor { get; init; }
+
+    /// <summary>What its last resync has read and written; null when the node that runs the pipeline has carried out none.</summary>
+    public LastResyncAnswer? LastResync { get; init; }
+
+    /// <summary>After a resync was asked for: GET /pipelines/{id}/requests/{request_id} tells how far it is.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? RequestId { get; init; }
 }
+
+/// <summary>What a table's last resync has read and written, since the node that carries it out took it up.</summary>
+/// <param name="RequestId">The request that it answers.</param>
+/// <param name="RowsCompared">Compared by digests, at both sides.</param>
+/// <param name="RowsCarried">Taken from the source to the destination.</param>
+public sealed record LastResyncAnswer(long RequestId, long RowsCompared, long RowsCarried, long Inserted, long Updated, long Deleted);
 
 /// <summary>The choice of tables of a destination, as PUT takes it.</summary>
 /// <param name="Resyncing">After PUT: tables of the started pipeline that are copied anew because of it.</param>

@@ -66,6 +66,9 @@ static class PipelineEndpoints
             .HasQuery(ResyncDryRun.Query, ResyncDryRun.QueryDescription, "boolean").NeedsRole(ApiRole.Operator)
             .Takes<ResyncPipeline>(optional: true).Gives<PipelineAnswer>(StatusCodes.Status202Accepted).Refuses(404, 409);
 
+        pipelines.MapGet("/{id:long}/requests/{requestId:long}", PipelineRequests.ShowAsync)
+            .Describe("Show how far a resync is", "By the request_id of the answer that accepted it.").Gives<RequestAnswer>().Refuses(404);
+
         pipelines.MapGet("/{id:long}/events", PipelineEvents.StreamAsync)
             .Describe("Follow a pipeline", "Server-sent events named pipeline; the data is the pipeline, whenever it changes.")
             .Gives<PipelineAnswer>(contentType: "text/event-stream").Refuses(404);

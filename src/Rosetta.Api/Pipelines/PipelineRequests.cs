@@ -68,8 +68,13 @@ static class PipelineRequests
         var asked = await store.Requests.AddAsync(
             id, PipelineRequestKind.Resync, body.Value.DestinationIds?.Distinct().ToList(), null, AccessControl.CallerOf(context).Name, cancellationToken);
         var answer = asked.IsSaved ? await PipelineReader.ReadAsync(store, pipeline, cancellationToken) : null;
-        return asked.Answer(_ => TypedResults.Accepted($"/api/v1/pipelines/{id}", answer));
+        return asked.Answer(request => TypedResults.Accepted($"/api/v1/pipelines/{id}", answer! with { RequestId = request.Id }));
     }
+
+    public static async Task<IResult> ShowAsync(long id, long requestId, ConfigStore store, CancellationToken cancellationToken) =>
+        await store.Requests.FindStateAsync(id, requestId, cancellationToken) is { } request
+            ? TypedResults.Ok(new RequestAnswer(request.Id, request.State, request.Error, request.FinishedAt))
+            : Problem.NotFound($"Pipeline {id} has no request {requestId}. Requests are kept for 30 days after their end.");
 
     public static Task<IResult> ResyncTableAsync(long id, long destinationId, HttpContext context, ConfigStore store, CancellationToken cancellationToken) =>
         WithTableAsync(id, destinationId, context, store, async (table, accepted) =>
@@ -84,12 +89,12 @@ static class PipelineRequests
             if (IsPaused(table)) return Problem.Conflict($"Table {table.TableName} is paused. Resume it: that copies it again.");
             var asked = await store.Requests.AddAsync(
                 id, PipelineRequestKind.ResyncTable, [destinationId], table.TableName, AccessControl.CallerOf(context).Name, cancellationToken);
-            return asked.Answer(_ => accepted(table));
+            return asked.Answer(request => accepted(table, request.Id));
         }, cancellationToken);
 
     public static Task<IResult> PauseTableAsync(long id, long destinationId, HttpContext context, ConfigStore store, CancellationToken cancellationToken) =>
         WithTableAsync(id, destinationId, context, store, async (table, accepted) =>
-            (await store.PipelineDestinations.PauseTableAsync(id, destinationId, table.TableName, cancellationToken)).Answer(_ => accepted(table)), cancellationToken);
+            (await store.PipelineDestinations.PauseTableAsync(id, destinationId, table.TableName, cancellationToken)).Answer(_ => accepted(table, null)), cancellationToken);
 
     public static Task<IResult> ResumeTableAsync(long id, long destinationId, HttpContext context, ConfigStore store, CancellationToken cancellationToken) =>
         WithTableAsync(id, destinationId, context, store, async (table, accepted) =>
@@ -98,13 +103,13 @@ static class PipelineRequests
                 && now.Destinations.FirstOrDefault(d => d.Destination.Id == destinationId)?.PausedTables.Contains(table.TableName) == true;
             if (!isPaused && table.State != "ERROR") return Problem.Conflict($"Table {table.TableName} is {table.State}: it is neither paused nor in ERROR.");
             var resumed = await store.PipelineDestinations.ResumeTableAsync(id, destinationId, table.TableName, AccessControl.CallerOf(context).Name, cancellationToken);
-            return resumed.Answer(_ => accepted(table));
+            return resumed.Answer(_ => accepted(table, null));
         }, cancellationToken);
 
     static bool IsPaused(TableView table) => table.State == "PAUSED";
 
     static async Task<IResult> WithTableAsync(
-        long id, long destinationId, HttpContext context, ConfigStore store, Func<TableView, Func<TableView, IResult>, Task<IResult>> act,
+        long id, long destinationId, HttpContext context, ConfigStore store, Func<TableView, Func<TableView, long?, IResult>, Task<IResult>> act,
         CancellationToken cancellationToken)
     {
         if (await store.Pipelines.FindAsync(id, cancellationToken) is not { } pipeline) return PipelineReader.NoPipeline(id);
@@ -121,6 +126,6 @@ static class PipelineRequests
 
         return table.State == "EXCLUDED"
             ? Problem.Conflict($"Table {name} is excluded (enabled: false). Change table_syncs first.")
-            : await act(table, shown => TypedResults.Accepted($"/api/v1/pipelines/{id}/destinations/{destinationId}/metadata", PipelineViews.ToAnswer(shown)));
+            : await act(table, (shown, request) => TypedResults.Accepted($"/api/v1/pipelines/{id}/destinations/{destinationId}/metadata", PipelineViews.ToAnswer(shown) with { RequestId = request }));
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Rosetta.Core.Pipelines;
 using Rosetta.Store.Pipelines;
 using Rosetta.Store.Runtime;
@@ -9,6 +10,8 @@ static class PipelineViews
 {
     /// <summary>A node reports about once a second. So much later nobody runs the pipeline, and what was reported of its progress is no longer true.</summary>
     public static readonly TimeSpan Silence = TimeSpan.FromSeconds(30);
+
+    static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     public static PipelineAnswer ToAnswer(PipelineDefinition pipeline, PipelineStatusView? status)
     {
@@ -47,6 +50,7 @@ static class PipelineViews
         SnapshotRowsPerSecond = table.SnapshotRowsPerSecond,
         SnapshotSecondsLeft = table.SnapshotSecondsLeft,
         SnapshotWaitsFor = table.SnapshotWaitsFor,
+        LastResync = table.LastResync is { } json ? JsonSerializer.Deserialize<LastResyncAnswer>(json, Json) : null,
     };
 
     static PipelineDestinationAnswer ToAnswer(PipelineDestination attached, DestinationView? reported, bool stopped)

@@ -48,15 +48,14 @@ static class VerifyCommand
             pipeline, tables, destinations, repair, wait, run);
     }
 
-    /// <summary>The run; told to wait, once it has ended. What it waits for itself is said once.</summary>
+    /// <summary>The run; told to wait, once it has ended, with a line of progress.</summary>
     public static async Task<ApiAnswer> ReadAsync(Invocation i, string path, bool wait)
     {
-        string? said = null;
+        using var line = new ProgressLine();
         var answer = await i.GetAsync(path);
         while (wait && answer.As<Verify>().IsOpen)
         {
-            if (answer.As<Verify>().Waiting is { } waiting && waiting != said)
-                await Console.Error.WriteLineAsync(said = waiting);
+            line.Show(VerifyView.Progress(answer.As<Verify>()));
             await Task.Delay(LookInterval, i.Cancelled);
             answer = await i.GetAsync(path);
         }

@@ -19,6 +19,15 @@ static class VerifyView
         return new Rows(parts);
     }
 
+    /// <summary>How far it is, in one line.</summary>
+    public static string Progress(Verify verify)
+    {
+        if (verify.Waiting is { } waiting)
+            return waiting;
+        var ended = verify.Tables.Count(t => t.State is "EQUAL" or "DIFFERENT" or "REPAIRED" or "NOT_COMPARED");
+        return $"{ended} of {verify.Tables.Count} tables compared, {Quantities.Count(verify.Tables.Sum(t => t.RowsCompared))} of {Quantities.Count(verify.Tables.Sum(t => Math.Max(t.RowsTotal ?? 0, t.RowsCompared)))} rows";
+    }
+
     static Table Tables(Verify verify, bool isDryRun)
     {
         var list = new Table().Border(TableBorder.Simple).AddColumns("destination", "table", "state");

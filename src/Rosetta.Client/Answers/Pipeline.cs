@@ -2,7 +2,18 @@ namespace Rosetta.Client.Answers;
 
 /// <summary>A pipeline: what is asked of it (<c>Status</c>: START or PAUSE), and what it does (<c>Runtime</c>).</summary>
 public sealed record Pipeline(
-    long Id, string Name, long SourceId, string Status, PipelineRuntime Runtime, IReadOnlyList<PipelineDestination> Destinations);
+    long Id, string Name, long SourceId, string Status, PipelineRuntime Runtime, IReadOnlyList<PipelineDestination> Destinations)
+{
+    /// <summary>After a resync was asked for.</summary>
+    public long? RequestId { get; init; }
+}
+
+/// <summary>How far something is that was asked of a pipeline.</summary>
+/// <param name="Status">PENDING, EXECUTING, DONE or FAILED.</param>
+public sealed record PipelineRequest(long RequestId, string Status, string? Error, DateTimeOffset? FinishedAt)
+{
+    public bool IsOpen => Status is "PENDING" or "EXECUTING";
+}
 
 /// <summary>What a pipeline is doing. Everything but the state is null before the first start.</summary>
 public sealed record PipelineRuntime(
@@ -60,6 +71,15 @@ public sealed record DestinationTable(
     /// <summary>Why it does not go on at the moment.</summary>
     public string? SnapshotWaitsFor { get; init; }
 
+    /// <summary>What its last resync has read and written.</summary>
+    public LastResync? LastResync { get; init; }
+
+    /// <summary>After a resync was asked for.</summary>
+    public long? RequestId { get; init; }
+
     /// <summary>Changed rows applied since the pipeline's node started counting.</summary>
     public long RowsApplied => (RowsInserted ?? 0) + (RowsUpdated ?? 0) + (RowsDeleted ?? 0);
 }
+
+/// <summary>What a table's last resync has read and written, since the node that carries it out took it up.</summary>
+public sealed record LastResync(long RequestId, long RowsCompared, long RowsCarried, long Inserted, long Updated, long Deleted);

@@ -61,6 +61,13 @@ public sealed class PipelineRequestRepository(ConfigDatabase database)
                 "SELECT id, state, error, finished_at FROM pipeline_requests WHERE id = @requestId", new { requestId }, cancellationToken: cancellationToken)),
             cancellationToken);
 
+    /// <summary>Null when the pipeline has no such request (any more).</summary>
+    public Task<PipelineRequestState?> FindStateAsync(long pipelineId, long requestId, CancellationToken cancellationToken) =>
+        database.ReadAsync(
+            connection => connection.QuerySingleOrDefaultAsync<PipelineRequestState?>(new CommandDefinition(
+                "SELECT id, state, error, finished_at FROM pipeline_requests WHERE id = @requestId AND pipeline_id = @pipelineId", new { pipelineId, requestId }, cancellationToken: cancellationToken)),
+            cancellationToken);
+
     /// <summary>Says that the incarnation works on a request.</summary>
     /// <returns>False when its epoch is no longer the newest.</returns>
     public Task<bool> BeginAsync(PipelineRequest request, long epoch, CancellationToken cancellationToken)

@@ -55,7 +55,16 @@ public sealed record TableReport(
 {
     /// <summary>How its copy goes; null when it is not being copied.</summary>
     public CopyReport? Copy { get; init; }
+
+    /// <summary>Null when this node has carried out none.</summary>
+    public ResyncReport? LastResync { get; init; }
 }
+
+/// <summary>What a table's last resync has read and written, since the node that carries it out took it up.</summary>
+/// <param name="RequestId">The request that it answers.</param>
+/// <param name="RowsCompared">By digests, at both sides.</param>
+/// <param name="RowsCarried">Taken from the source to the destination.</param>
+public sealed record ResyncReport(long RequestId, long RowsCompared, long RowsCarried, long Inserted, long Updated, long Deleted);
 
 /// <summary>How the copy of a table goes.</summary>
 /// <param name="Bytes">Of its rows as they come from the source, since this run of it began.</param>

@@ -26,7 +26,7 @@ public sealed class PipelineReportRepository(ConfigDatabase database)
             SELECT d.destination_id, t.* FROM destinations d, jsonb_to_recordset(d.tables) AS t (
                 table_name text, target text, state text, snapshot_rows bigint, snapshot_rows_estimated bigint, rows_inserted bigint, rows_updated bigint,
                 rows_deleted bigint, error text, remedy text, snapshot_bytes bigint, snapshot_rows_per_second double precision, snapshot_seconds_left double precision,
-                snapshot_waits_for text)
+                snapshot_waits_for text, last_resync jsonb)
             WHERE jsonb_typeof(d.tables) = 'array'),
         runtime AS (
             INSERT INTO pipeline_runtime (pipeline_id, epoch, state, node, since, restarts, last_error, remedy, slot, received_lsn, confirmed_lsn,
@@ -53,19 +53,20 @@ public sealed class PipelineReportRepository(ConfigDatabase database)
                 AND NOT EXISTS (SELECT FROM tables t WHERE t.destination_id = s.destination_id AND t.table_name = s.table_name)),
         states AS (
             INSERT INTO table_states AS s (pipeline_id, destination_id, table_name, target, state, snapshot_rows, snapshot_rows_estimated, rows_inserted,
-                rows_updated, rows_deleted, error, remedy, snapshot_bytes, snapshot_rows_per_second, snapshot_seconds_left, snapshot_waits_for, updated_at)
+                rows_updated, rows_deleted, error, remedy, snapshot_bytes, snapshot_rows_per_second, snapshot_seconds_left, snapshot_waits_for, last_resync, updated_at)
             SELECT @PipelineId, destination_id, table_name, target, state, snapshot_rows, snapshot_rows_estimated, rows_inserted, rows_updated, rows_deleted,
-                error, remedy, coalesce(snapshot_bytes, 0), snapshot_rows_per_second, snapshot_seconds_left, snapshot_waits_for, clock_timestamp() FROM tables
+                error, remedy, coalesce(snapshot_bytes, 0), snapshot_rows_per_second, snapshot_seconds_left, snapshot_waits_for, last_resync, clock_timestamp() FROM tables
             ON CONFLICT (pipeline_id, destination_id, table_name) DO UPDATE SET target = excluded.target, state = excluded.state,
                 snapshot_rows = excluded.snapshot_rows, snapshot_rows_estimated = excluded.snapshot_rows_estimated, rows_inserted = excluded.rows_inserted,
                 rows_updated = excluded.rows_updated, rows_deleted = excluded.rows_deleted, error = excluded.error, remedy = excluded.remedy,
                 snapshot_bytes = excluded.snapshot_bytes, snapshot_rows_per_second = excluded.snapshot_rows_per_second,
-                snapshot_seconds_left = excluded.snapshot_seconds_left, snapshot_waits_for = excluded.snapshot_waits_for, updated_at = excluded.updated_at
+                snapshot_seconds_left = excluded.snapshot_seconds_left, snapshot_waits_for = excluded.snapshot_waits_for,
+                last_resync = excluded.last_resync, updated_at = excluded.updated_at
             WHERE (s.target, s.state, s.snapshot_rows, s.snapshot_rows_estimated, s.rows_inserted, s.rows_updated, s.rows_deleted, s.error, s.remedy,
-                    s.snapshot_bytes, s.snapshot_rows_per_second, s.snapshot_seconds_left, s.snapshot_waits_for)
+                    s.snapshot_bytes, s.snapshot_rows_per_second, s.snapshot_seconds_left, s.snapshot_waits_for, s.last_resync)
                 IS DISTINCT FROM (excluded.target, excluded.state, excluded.snapshot_rows, excluded.snapshot_rows_estimated, excluded.rows_inserted,
                     excluded.rows_updated, excluded.rows_deleted, excluded.error, excluded.remedy,
-                    excluded.snapshot_bytes, excluded.snapshot_rows_per_second, excluded.snapshot_seconds_left, excluded.snapshot_waits_for))
+                    excluded.snapshot_bytes, excluded.snapshot_rows_per_second, excluded.snapshot_seconds_left, excluded.snapshot_waits_for, excluded.last_resync))
         SELECT EXISTS (SELECT FROM fence)
         """;
 
@@ -126,6 +127,7 @@ public sealed class PipelineReportRepository(ConfigDatabase database)
             SnapshotRowsPerSecond = t.Copy?.RowsPerSecond,
             SnapshotSecondsLeft = t.Copy?.SecondsLeft,
             SnapshotWaitsFor = StoreTypes.Storable(t.Copy?.WaitsFor),
+            t.LastResync,
         }),
     };
 }

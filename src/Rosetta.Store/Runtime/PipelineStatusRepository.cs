@@ -21,7 +21,7 @@ public sealed class PipelineStatusRepository(ConfigDatabase database)
                     SELECT pipeline_id, destination_id, health_status, lane, wal_size, lag_bytes, lag_seconds, applied_lsn, last_success_time, last_error, remedy
                     FROM pipeline_metadata WHERE pipeline_id = ANY (@ids);
                     SELECT pipeline_id, destination_id, table_name, target, state, snapshot_rows, snapshot_rows_estimated, rows_inserted, rows_updated,
-                        rows_deleted, error, remedy, snapshot_bytes, snapshot_rows_per_second, snapshot_seconds_left, snapshot_waits_for
+                        rows_deleted, error, remedy, snapshot_bytes, snapshot_rows_per_second, snapshot_seconds_left, snapshot_waits_for, last_resync::text AS last_resync
                     FROM table_states WHERE pipeline_id = ANY (@ids) ORDER BY table_name
                     """,
                     new { ids = pipelineIds.ToArray() }, cancellationToken: cancellationToken)).ConfigureAwait(false);

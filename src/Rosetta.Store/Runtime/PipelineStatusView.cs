@@ -92,6 +92,9 @@ public sealed record TableView
 
     public string? SnapshotWaitsFor { get; init; }
 
+    /// <summary>A <see cref="ResyncReport"/> as JSON.</summary>
+    public string? LastResync { get; init; }
+
     public string? Error { get; init; }
 
     public string? Remedy { get; init; }

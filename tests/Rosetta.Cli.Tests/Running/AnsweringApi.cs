@@ -9,6 +9,7 @@ sealed class AnsweringApi : IAsyncDisposable
 {
     readonly HttpListener _listener = new();
     readonly Dictionary<string, (int Status, string Type, string Body)> _answers = [];
+    readonly Dictionary<string, Queue<(int Status, string Type, string Body)>> _later = [];
     readonly List<Asked> _asked = [];
     readonly Task _serving;
 
@@ -29,6 +30,19 @@ sealed class AnsweringApi : IAsyncDisposable
             lock (_asked)
                 return [.. _asked];
         }
+    }
+
+    /// <summary>Another answer for the same call, once those before have been given; the last one stays.</summary>
+    public AnsweringApi Then(string call, string body, int status = 200)
+    {
+        lock (_later)
+        {
+            if (!_later.TryGetValue(call, out var later))
+                _later[call] = later = new Queue<(int, string, string)>();
+            later.Enqueue((status, "application/json", body));
+        }
+
+        return this;
     }
 
     /// <param name="call">Method, path and query, e.g. <c>GET /api/v1/pipelines/1</c>.</param>
@@ -56,6 +70,12 @@ sealed class AnsweringApi : IAsyncDisposable
             var call = $"{request.HttpMethod} {request.Url?.PathAndQuery}";
             lock (_asked)
                 _asked.Add(new Asked(call, request.Headers["Authorization"], reader.ReadToEnd()));
+            lock (_later)
+            {
+                if (_later.TryGetValue(call, out var later) && later.TryDequeue(out var next))
+                    _answers[call] = next;
+            }
+
             var (status, type, body) = _answers.GetValueOrDefault(
                 call, (404, "application/problem+json", $$"""{"title": "Not found", "status": 404, "detail": "nothing is prepared for {{call}}"}"""));
             context.Response.StatusCode = status;

@@ -13,8 +13,13 @@ public sealed record ProgramRun(int ExitCode, string Output, string Errors)
     /// <summary>The command line client, beside the tests' own programs.</summary>
     /// <param name="api">A node.</param>
     /// <param name="arguments">Separated by blanks.</param>
-    public static Task<ProgramRun> RosettaAsync(Uri api, string arguments, string? key = null, string input = "", (string Name, string Value)? variable = null) => StartAsync(
-        Path.Combine(AppContext.BaseDirectory, "rosetta.dll"), arguments.Split(' '),
+    public static Task<ProgramRun> RosettaAsync(Uri api, string arguments, string? key = null, string input = "", (string Name, string Value)? variable = null) =>
+        StartRosettaAsync(api, arguments.Split(' '), key, input, variable);
+
+    /// <inheritdoc cref="RosettaAsync"/>
+    public static Task<ProgramRun> StartRosettaAsync(
+        Uri api, IReadOnlyList<string> arguments, string? key = null, string input = "", (string Name, string Value)? variable = null) => StartAsync(
+        Path.Combine(AppContext.BaseDirectory, "rosetta.dll"), arguments,
         new Dictionary<string, string?> { ["ROSETTA_API"] = api.ToString(), ["ROSETTA_API_KEY"] = key, [variable?.Name ?? "ROSETTA_API_KEY"] = variable?.Value ?? key }, input);
 
     /// <exception cref="TimeoutException">It did not end; it has been killed.</exception>
