@@ -240,6 +240,8 @@ public sealed partial class ChunkSource : IChunkSource
 
         public long Count { get; private set; }
 
+        long? ICopySource.Rows => Count;
+
         public bool KeepsLast { get; init; }
 
         /// <summary>The last row that was read.</summary>

@@ -12,8 +12,9 @@ ref struct BinaryRows(ReadOnlySpan<byte> bytes, ReadOnlySpan<int> columns)
 
     readonly ReadOnlySpan<byte> _bytes = bytes;
     readonly ReadOnlySpan<int> _columns = columns;
-    byte[] _key = new byte[64];
-    int _keyLength;
+    readonly int _lastColumn = LastOf(columns);
+    readonly int[] _fields = new int[columns.Length];
+    byte[] _copied = [];
 
     /// <summary>Where the row begins.</summary>
     public int Start { get; private set; }
@@ -21,8 +22,8 @@ ref struct BinaryRows(ReadOnlySpan<byte> bytes, ReadOnlySpan<int> columns)
     /// <summary>Where it ends, and the next one or the trailer begins.</summary>
     public int End { get; private set; } = HeaderOf(bytes);
 
-    /// <summary>The key's values, each behind its length, as in the row.</summary>
-    public readonly ReadOnlySpan<byte> Key => _key.AsSpan(0, _keyLength);
+    /// <summary>The key's values, each behind its length, as in the row. Valid until the next row.</summary>
+    public ReadOnlySpan<byte> Key { get; private set; }
 
     /// <summary>False: there is none, and <see cref="End"/> is where the trailer begins.</summary>
     public bool Next()
@@ -32,27 +33,52 @@ ref struct BinaryRows(ReadOnlySpan<byte> bytes, ReadOnlySpan<int> columns)
             return false;
         Start = End;
         var at = End + 2;
-        _keyLength = 0;
-        Span<int> fields = stackalloc int[_columns.Length];
         for (var column = 0; column < count; column++)
         {
-            var place = _columns.IndexOf(column);
-            if (place >= 0)
-                fields[place] = at;
-            at += 4 + Math.Max(0, BinaryPrimitives.ReadInt32BigEndian(_bytes[at..]));
-        }
-
-        foreach (var field in fields)
-        {
-            var length = 4 + Math.Max(0, BinaryPrimitives.ReadInt32BigEndian(_bytes[field..]));
-            if (_keyLength + length > _key.Length)
-                Array.Resize(ref _key, (_keyLength + length) * 2);
-            _bytes.Slice(field, length).CopyTo(_key.AsSpan(_keyLength));
-            _keyLength += length;
+            if (column <= _lastColumn && _columns.IndexOf(column) is >= 0 and var place)
+                _fields[place] = at;
+            at = AfterField(at);
         }
 
         End = at;
+        if (_fields.Length > 0)
+            Key = KeyOf();
         return true;
+    }
+
+    readonly int AfterField(int at) => at + 4 + Math.Max(0, BinaryPrimitives.ReadInt32BigEndian(_bytes[at..]));
+
+    // Columns that follow one another are a key as they are.
+    ReadOnlySpan<byte> KeyOf()
+    {
+        var end = AfterField(_fields[0]);
+        var next = 1;
+        while (next < _fields.Length && _fields[next] == end)
+            end = AfterField(_fields[next++]);
+        return next == _fields.Length ? _bytes[_fields[0]..end] : Copied();
+    }
+
+    ReadOnlySpan<byte> Copied()
+    {
+        var length = 0;
+        foreach (var field in _fields)
+        {
+            var value = _bytes[field..AfterField(field)];
+            if (length + value.Length > _copied.Length)
+                Array.Resize(ref _copied, (length + value.Length) * 2);
+            value.CopyTo(_copied.AsSpan(length));
+            length += value.Length;
+        }
+
+        return _copied.AsSpan(0, length);
+    }
+
+    static int LastOf(ReadOnlySpan<int> columns)
+    {
+        var last = -1;
+        foreach (var column in columns)
+            last = Math.Max(last, column);
+        return last;
     }
 
     /// <summary>The length of what comes before the first row.</summary>

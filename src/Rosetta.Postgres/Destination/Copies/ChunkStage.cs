@@ -44,7 +44,7 @@ sealed class ChunkStage(PgConnection connection, ChunkStatements sql, CopyTarget
             if (into is not null)
                 return (await into.CompleteAsync(cancellationToken)).RowCount;
             Held = held;
-            return BinaryRows.Count(held!.Bytes.Span);
+            return source.Rows ?? BinaryRows.Count(held!.Bytes.Span);
         }
         finally
         {
