@@ -1,5 +1,7 @@
 using System.Text;
 using Rosetta.Core.Chunks;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Failpoints;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Copies;
 using Rosetta.Postgres.Snapshot;
@@ -71,6 +73,54 @@ public sealed class DirectLandingTests(DestinationServer destination, WaitingSou
         }
 
         await replica.AssertEqualAsync("numbers");
+    }
+
+    [Theory]
+    [InlineData(FailpointNames.ChunkStaged, 0)]
+    [InlineData(FailpointNames.ChunkBeforeCommit, 0)]
+    [InlineData(FailpointNames.ChunkAfterCommit, 120)]
+    public async Task Should_land_as_a_whole_or_not_at_all_and_go_on_after_it(string failpoint, int landed)
+    {
+        await using var replica = await StartAsync(Rows);
+        await using var reader = await ReaderAsync(replica);
+        await replica.Session.ForgetTableAsync(Name, default);
+        await using (var chunks = await OpenAsync(replica, reader, c => c))
+        using (Failpoint.Arm(failpoint, () => throw new FailpointException(failpoint), 1))
+        {
+            var chunk = await ReadAsync(chunks, reader, 120);
+            await replica.FollowAsync();
+            await Assert.ThrowsAsync<FailpointException>(() => chunks.LandAsync(chunk, default));
+        }
+
+        Assert.Equal(landed, await replica.TargetScalarAsync<long>("SELECT count(*) FROM numbers"));
+        await replica.ReopenAsync(replica.Opening.Epoch + 1);
+        await using (var chunks = await OpenAsync(replica, reader, c => c with { Restart = false }))
+        {
+            Assert.Equal(landed, chunks.Rows);
+            var chunk = await ReadAsync(chunks, reader, 1_000);
+            await replica.FollowAsync();
+            Assert.Equal(200 - landed, (await chunks.LandAsync(chunk, default)).Inserted);
+            Assert.Equal(1, chunks.LandedDirectly);
+            Assert.True(await chunks.FinishAsync(default));
+        }
+
+        await replica.AssertEqualAsync("numbers");
+    }
+
+    [Fact]
+    public async Task Should_bring_nothing_when_a_newer_incarnation_is_there()
+    {
+        await using var replica = await StartAsync(Rows);
+        await using var reader = await ReaderAsync(replica);
+        await replica.Session.ForgetTableAsync(Name, default);
+        await using var chunks = await OpenAsync(replica, reader, c => c);
+        var chunk = await ReadAsync(chunks, reader, 1_000);
+        await replica.FollowAsync();
+        using var fence = Failpoint.Arm(FailpointNames.ChunkBeforeCommit, () => replica.TargetAsync("UPDATE rosetta.position SET epoch = epoch + 1").GetAwaiter().GetResult(), 1);
+
+        await Assert.ThrowsAsync<FencedException>(() => chunks.LandAsync(chunk, default));
+
+        Assert.Equal(0, await replica.TargetScalarAsync<long>("SELECT count(*) FROM numbers"));
     }
 
     [Fact]
