@@ -4,6 +4,7 @@ using Rosetta.Actors.Monitoring;
 using Rosetta.Actors.Pipelines;
 using Rosetta.Store;
 using Rosetta.Store.Configuration;
+using Rosetta.Store.DeadLetters;
 using Rosetta.Store.Secrets;
 
 namespace Rosetta.Node;
@@ -25,7 +26,10 @@ sealed partial class NodeStartup(
             var store = await access.OpenAsync(stoppingToken).ConfigureAwait(false);
             var services = new PipelineServices(
                 store.Installation.Uuid, store.Pipelines, store.PipelineDestinations, store.Epochs, store.SlotRecords, store.Reports, store.Requests, store.Backfills, store.Verifies, store.Notifications, store.DataFlow,
-                DestinationFactory.Make, settings.Pipelines, time);
+                DestinationFactory.Make, settings.Pipelines, time)
+            {
+                DeadLetters = settings.Pipelines.Parking ? new ConfigDeadLetterStore(store.Database, new StoreRecord(store.Database, store.Installation.Uuid)) : null,
+            };
             var listener = new ConfigListener(store.Database, loggers.CreateLogger<ConfigListener>());
             await PipelineHosting
                 .StartAsync(system, services, listener, new MonitorServices(store, settings.WalMonitorInterval, time), stoppingToken)

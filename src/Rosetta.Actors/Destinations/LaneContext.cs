@@ -1,3 +1,4 @@
+using Rosetta.Actors.Recovery;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
@@ -46,6 +47,9 @@ public sealed record LaneContext(
 
     /// <summary>Keeps copies to the pipeline's limits; null: there are none.</summary>
     public CopyPace? Pace { get; init; }
+
+    /// <summary>Where its parked changes are; null: none ever are.</summary>
+    public LaneLetters? Letters { get; init; }
 
     /// <summary>Rows of a chunk, at most.</summary>
     public int ChunkRows { get; init; } = 50_000;

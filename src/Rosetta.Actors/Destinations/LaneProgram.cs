@@ -1,3 +1,4 @@
+using Rosetta.Actors.Recovery;
 using Rosetta.Actors.Replication;
 using System.Collections.Immutable;
 using System.Runtime.ExceptionServices;
@@ -92,6 +93,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 ReadPending(session);
         }, _landing, Options);
         await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, _transforms, Replan, time);
+        await using var recovery = new ParkedRecovery(context, session, _landing, time);
+        recovery.Start();
         await using var finisher = new TableFinisher(context, session, time);
         _finisher = finisher;
         finisher.Start();

@@ -2,7 +2,9 @@ using Akka.Actor;
 using Akka.Event;
 using Rosetta.Actors.Backfills;
 using Rosetta.Actors.Destinations;
+using Rosetta.Actors.Recovery;
 using Rosetta.Actors.Replication;
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Failpoints;
 using Rosetta.Core.Lanes;
@@ -161,12 +163,16 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         var self = Self;
         var status = new DestinationStatus(_services.Time);
         var lane = run.Hub.Register(id, Lsn.Zero);
+        var letters = _services.DeadLetters is { } store
+            ? new LaneLetters(store, new DeadLetterQueue(run.Definition.Source.Id, _id, id, attached.Generation), run.Epoch, _services.Settings.RecoveryInterval, _services.Settings.RecoveryTries)
+            : null;
         var context = new LaneContext(
             _id, id, attached.Destination.Name, _services.OpenDestination(attached.Destination),
             new DestinationOpening(_services.Installation, _id, attached.Generation, run.Epoch, Lsn.Zero, run.LaneSource.Schema)
             {
                 DestinationId = id,
                 WithIndexes = _services.Settings.WithIndexes,
+                Parking = letters?.Parking,
                 Attachments = new ConfiguredAttachments(_services.Pipelines),
             },
             run.Hub, lane, run.Plans, run.LaneSource, status, new LaneMetrics(run.Definition.Name, attached.Destination.Name),
@@ -176,6 +182,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             position => run.Stored[id] = new RestedOn(id, attached.Generation, position),
             plan => run.DriftsStored[id] = plan)
         {
+            Letters = letters,
             ChunkRows = _services.Settings.ChunkRows,
             RangedFrom = _services.Settings.RangedFrom,
             SnapshotBudget = _services.Settings.SnapshotBudget,

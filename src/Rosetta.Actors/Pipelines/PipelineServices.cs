@@ -1,3 +1,4 @@
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
 using Rosetta.Store.Destinations;
@@ -26,7 +27,11 @@ public sealed record PipelineServices(
     DataFlowRepository DataFlow,
     Func<DestinationDefinition, IDestination> OpenDestination,
     PipelineSettings Settings,
-    TimeProvider Time);
+    TimeProvider Time)
+{
+    /// <summary>Keeps changes that cannot be applied; null: such a change stops its table.</summary>
+    public IDeadLetterStore? DeadLetters { get; init; }
+}
 
 /// <summary>Section <c>Rosetta:Pipelines</c> of the configuration; every value has a default for one machine.</summary>
 public sealed record PipelineSettings
@@ -48,6 +53,15 @@ public sealed record PipelineSettings
 
     /// <summary>Size in bytes from which on a table's first copy lands range by range, so that little is copied again when it is cut.</summary>
     public long RangedFrom { get; init; } = 128 << 20;
+
+    /// <summary>Changes that cannot be applied are parked, with those that come after them with the same key, and tried again; otherwise they stop their table.</summary>
+    public bool Parking { get; init; }
+
+    /// <summary>How often parked changes are looked at.</summary>
+    public TimeSpan RecoveryInterval { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Tries of a parked change, after which it waits for somebody.</summary>
+    public int RecoveryTries { get; init; } = 10;
 
     /// <summary>How long the first copy may hold its snapshot at the source; what is left then is copied beside the stream.</summary>
     public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);

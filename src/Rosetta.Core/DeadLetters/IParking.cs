@@ -24,8 +24,16 @@ public sealed record ParkingLimits(int Keys, int Failures, TimeSpan Window, doub
 /// <summary>Parks in a store, for one destination of one incarnation.</summary>
 public sealed class StoreParking(IDeadLetterStore store, DeadLetterQueue queue, long epoch, ParkingLimits limits) : IParking
 {
+    bool _isOpen;
+
     public ParkingLimits Limits => limits;
 
-    public async ValueTask ParkAsync(IReadOnlyList<DeadLetter> letters, CancellationToken cancellationToken) =>
+    public async ValueTask ParkAsync(IReadOnlyList<DeadLetter> letters, CancellationToken cancellationToken)
+    {
+        // Not before it is needed: a destination with nothing to park does not depend on the store.
+        if (!_isOpen)
+            await store.OpenAsync(queue, epoch, cancellationToken).ConfigureAwait(false);
+        _isOpen = true;
         await store.AppendAsync(queue, epoch, letters, cancellationToken).ConfigureAwait(false);
+    }
 }

@@ -100,6 +100,9 @@ public interface IDestinationSession : IAsyncDisposable
     /// <param name="most">Changes of a table that is parked whole, at most.</param>
     Task<IReadOnlyList<ParkedGroup>> ListParkedAsync(TableName table, int most, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ParkedGroup>>([]);
 
+    /// <summary>Those of some changes that are parked.</summary>
+    Task<IReadOnlyList<Position>> FindParkedAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<Position>>([]);
+
     /// <summary>
     /// Applies parked changes of one table, all or none, in a transaction in which they also stop being parked. Between two groups, so that nothing of
     /// their keys comes in between.

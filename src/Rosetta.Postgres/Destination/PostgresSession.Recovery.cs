@@ -32,6 +32,9 @@ sealed partial class PostgresSession
             };
         }, cancellationToken);
 
+    public Task<IReadOnlyList<Position>> FindParkedAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => OnOwnConnectionAsync(
+        async connection => ParkedSql.Positions(await connection.QueryAsync(ParkedSql.FindSql(_row, table, at), cancellationToken)), cancellationToken);
+
     public async Task<RecoveryOutcome> RecoverAsync(TableName table, IReadOnlyList<DeadLetter> letters, bool isTrial, CancellationToken cancellationToken)
     {
         var lot = _lot ?? throw new InvalidOperationException("Nothing is parked here.");
@@ -92,8 +95,7 @@ sealed partial class PostgresSession
 
     async ValueTask<HashSet<Position>> TakeAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken)
     {
-        var taken = await _connection.QueryAsync(ParkedSql.TakeSql(_row, table, at), cancellationToken);
-        return [.. Enumerable.Range(0, taken.Rows.Count).Select(i => new Position(Lsn.Parse(taken.RequiredText(i, 0)), taken.Int64(i, 1)))];
+        return [.. ParkedSql.Positions(await _connection.QueryAsync(ParkedSql.TakeSql(_row, table, at), cancellationToken))];
     }
 
     async ValueTask ApplyLateAsync(TableName table, List<DeadLetter> letters, CancellationToken cancellationToken)

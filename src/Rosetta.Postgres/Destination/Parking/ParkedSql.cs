@@ -44,8 +44,19 @@ static class ParkedSql
     }
 
     /// <summary>Takes entries out; returns those that were there.</summary>
-    public static string TakeSql(PositionRow row, TableName table, IReadOnlyList<Position> at) =>
-        $"DELETE FROM rosetta.parked WHERE {row.KeySql} AND {StoredTables.Named(table)} AND (commit_lsn, ordinal) IN ({string.Join(", ", at.Select(p => string.Create(CultureInfo.InvariantCulture, $"('{p.Commit}'::pg_lsn, {p.Ordinal})")))}) RETURNING commit_lsn, ordinal";
+    public static string TakeSql(PositionRow row, TableName table, IReadOnlyList<Position> at) => $"DELETE FROM {Some(row, table, at)} RETURNING commit_lsn, ordinal";
+
+    /// <summary>Those of some entries that are there.</summary>
+    public static string FindSql(PositionRow row, TableName table, IReadOnlyList<Position> at) => $"SELECT commit_lsn, ordinal FROM {Some(row, table, at)}";
+
+    public static IReadOnlyList<Position> Positions(PgResult found) =>
+        [.. Enumerable.Range(0, found.Rows.Count).Select(i => new Position(Lsn.Parse(found.RequiredText(i, 0)), found.Int64(i, 1)))];
+
+    static string Some(PositionRow row, TableName table, IReadOnlyList<Position> at)
+    {
+        var places = at.Select(p => string.Create(CultureInfo.InvariantCulture, $"('{p.Commit}'::pg_lsn, {p.Ordinal}::bigint)"));
+        return $"rosetta.parked WHERE {row.KeySql} AND {StoredTables.Named(table)} AND (commit_lsn, ordinal) IN ({string.Join(", ", places)})";
+    }
 
     public static string EmptySql(PositionRow row, TableName table) => $"DELETE FROM rosetta.parked WHERE {row.KeySql} AND {StoredTables.Named(table)}";
 
