@@ -55,7 +55,8 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     }
 
     Task<RecoveryTally> RecoverAsync(LaneLetters letters) =>
-        new RecoveryRun(session, letters.Store, letters.Queue, letters.Epoch, gate, context.Lane, RecoveryLimits.Default, IsDue, time).RunAsync(null, _stop.Token);
+        new RecoveryRun(
+            session, letters.Store, letters.Queue, letters.Epoch, (work, token) => gate.PassAsync(context.Lane.Passed, work, token), RecoveryLimits.Default, IsDue, time).RunAsync(null, _stop.Token);
 
     bool IsDue(DeadLetter letter)
     {

@@ -1,7 +1,4 @@
-using Rosetta.Core.Chunks;
 using Rosetta.Core.DeadLetters;
-using Rosetta.Core.Destinations;
-using Rosetta.Core.Lanes;
 using Rosetta.Core.Tables;
 
 namespace Rosetta.Actors.Recovery;
@@ -14,9 +11,11 @@ public readonly record struct RecoveryTally(long Recovered, long Failed, long Re
 /// Brings parked changes of a destination back, beside its stream: groups of keys together in a transaction between two groups of the stream; a transaction
 /// that fails is halved until the groups that fail are alone. Those that fail by a unique constraint are tried together at the end: one may wait for another.
 /// </summary>
-/// <param name="wants">Which changes are to be tried, of those that lead their group.</param>
+/// <param name="between">Runs something between two groups of the stream.</param>
+/// <param name="wants">A group is tried when one of its changes is wanted.</param>
 sealed class RecoveryRun(
-    IDestinationSession session, IDeadLetterStore store, DeadLetterQueue queue, long epoch, LandingGate gate, Lane lane, RecoveryLimits limits, Func<DeadLetter, bool> wants, TimeProvider time)
+    IParkedChanges parked, IDeadLetterStore store, DeadLetterQueue queue, long epoch, Func<Func<CancellationToken, Task>, CancellationToken, Task> between, RecoveryLimits limits,
+    Func<DeadLetter, bool> wants, TimeProvider time)
 {
     const string UniqueViolation = "23505";
     const string ExclusionViolation = "23P01";
@@ -30,12 +29,12 @@ sealed class RecoveryRun(
     /// <param name="enough">Ends after the transaction at hand.</param>
     public async Task<RecoveryTally> RunAsync(TableName? table, CancellationToken cancellationToken, CancellationToken enough = default)
     {
-        foreach (var (name, _) in session.Parked.Where(p => table is null || p.Key == table).ToList())
+        foreach (var (name, _) in parked.Parked.Where(p => table is null || p.Key == table).ToList())
         {
             var isWhole = true;
             while (isWhole && !enough.IsCancellationRequested)
             {
-                var groups = await session.ListParkedAsync(name, limits.WholeChanges, cancellationToken).ConfigureAwait(false);
+                var groups = await parked.ListParkedAsync(name, limits.WholeChanges, cancellationToken).ConfigureAwait(false);
                 isWhole = groups is [{ IsWhole: true }];
                 // A table that is parked whole comes back piece by piece, as far as it goes.
                 if (!await RunAsync(name, groups, cancellationToken, enough).ConfigureAwait(false))
@@ -112,8 +111,7 @@ sealed class RecoveryRun(
     {
         var letters = groups.SelectMany(g => g.All).OrderBy(l => l.At).ToList();
         RecoveryOutcome? outcome = null;
-        await gate.PassAsync(
-            lane.Passed, async token => outcome = await session.RecoverAsync(table, letters, isTrial: false, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+        await between(async token => outcome = await parked.RecoverAsync(table, letters, isTrial: false, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         if (outcome is { IsRecovered: false })
             return outcome;
         await store.RemoveAsync(queue, epoch, table, [.. letters.Select(l => l.At)], cancellationToken).ConfigureAwait(false);

@@ -56,7 +56,7 @@ public interface ISourceSchema
 /// One incarnation's hold on a destination. <see cref="ApplyAsync"/> is called by one pump; copies run beside it. BEGIN, COMMIT, fence and
 /// table states are inside each call; no caller sees a transaction. Every commit is conditional on the epoch.
 /// </summary>
-public interface IDestinationSession : IAsyncDisposable
+public interface IDestinationSession : IParkedChanges, IAsyncDisposable
 {
     /// <summary>Exclusive: every transaction with a commit LSN below it is durable here.</summary>
     Lsn Position { get; }
@@ -92,28 +92,6 @@ public interface IDestinationSession : IAsyncDisposable
 
     /// <summary>The transactions applied lately, for the placing of chunks.</summary>
     StreamedTransactions Streamed { get; }
-
-    /// <summary>Tables that have parked changes; true: all of their changes are parked.</summary>
-    IReadOnlyDictionary<TableName, bool> Parked => new Dictionary<TableName, bool>();
-
-    /// <summary>What is parked of a table, by what has to be applied together, the oldest first.</summary>
-    /// <param name="most">Changes of a table that is parked whole, at most.</param>
-    Task<IReadOnlyList<ParkedGroup>> ListParkedAsync(TableName table, int most, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ParkedGroup>>([]);
-
-    /// <summary>Those of some changes that are parked.</summary>
-    Task<IReadOnlyList<Position>> FindParkedAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<Position>>([]);
-
-    /// <summary>
-    /// Applies parked changes of one table, all or none, in a transaction in which they also stop being parked. Between two groups, so that nothing of
-    /// their keys comes in between.
-    /// </summary>
-    /// <param name="letters">Whole groups, in the order of their positions.</param>
-    /// <param name="isTrial">Rolls back at the end.</param>
-    Task<RecoveryOutcome> RecoverAsync(TableName table, IReadOnlyList<DeadLetter> letters, bool isTrial, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
-
-    /// <summary>Takes changes out that are not to be applied any more, and their payloads' reason to be.</summary>
-    /// <returns>How many were parked.</returns>
-    Task<long> DiscardAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
 
     /// <summary>
     /// Begins, or goes on with, the copy of a table by chunks while its changes are applied. Makes the target when it is missing.

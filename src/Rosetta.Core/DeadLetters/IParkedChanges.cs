@@ -1,0 +1,30 @@
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
+
+namespace Rosetta.Core.DeadLetters;
+
+/// <summary>What is parked at a destination, and how it comes back. What never parks has nothing of it to say.</summary>
+public interface IParkedChanges
+{
+    /// <summary>Tables that have parked changes; true: all of their changes are parked.</summary>
+    IReadOnlyDictionary<TableName, bool> Parked => new Dictionary<TableName, bool>();
+
+    /// <summary>What is parked of a table, by what has to be applied together, the oldest first.</summary>
+    /// <param name="most">Changes of a table that is parked whole, at most.</param>
+    Task<IReadOnlyList<ParkedGroup>> ListParkedAsync(TableName table, int most, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ParkedGroup>>([]);
+
+    /// <summary>Those of some changes that are parked.</summary>
+    Task<IReadOnlyList<Position>> FindParkedAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<Position>>([]);
+
+    /// <summary>
+    /// Applies parked changes of one table, all or none, in a transaction in which they also stop being parked. Between two groups, so that nothing of
+    /// their keys comes in between.
+    /// </summary>
+    /// <param name="letters">Whole groups, in the order of their positions.</param>
+    /// <param name="isTrial">Rolls back at the end.</param>
+    Task<RecoveryOutcome> RecoverAsync(TableName table, IReadOnlyList<DeadLetter> letters, bool isTrial, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
+
+    /// <summary>Takes changes out that are not to be applied any more, and their payloads' reason to be.</summary>
+    /// <returns>How many were parked.</returns>
+    Task<long> DiscardAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
+}
