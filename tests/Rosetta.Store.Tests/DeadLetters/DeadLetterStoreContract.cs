@@ -10,7 +10,7 @@ using Xunit;
 namespace Rosetta.Store.Tests.DeadLetters;
 
 /// <summary>What every store of dead letters does, on its real server.</summary>
-public abstract partial class DeadLetterStoreContract : IAsyncLifetime
+public abstract class DeadLetterStoreContract : IAsyncLifetime
 {
     protected static readonly TableName Orders = new("public", "orders");
     protected static readonly TableName Odd = new("sales:eu", "a.b\" *größe");
@@ -308,7 +308,7 @@ public abstract partial class DeadLetterStoreContract : IAsyncLifetime
         AssertSame([Letter(1), Letter(2)], await Store.ReadAsync(Queue, null, null, 10, None));
     }
 
-    Func<Task>[] Calls() =>
+    protected Func<Task>[] Calls() =>
     [
         () => Store.OpenAsync(Queue, Epoch, None),
         () => Store.AppendAsync(Queue, Epoch, [Letter(2)], None),
