@@ -2,6 +2,7 @@ using Rosetta.Actors.Cluster;
 using Rosetta.Actors.Pipelines;
 using Rosetta.Api.Access;
 using Rosetta.Api.Hosting;
+using Rosetta.Store.DeadLetters;
 
 namespace Rosetta.Node;
 
@@ -10,7 +11,7 @@ namespace Rosetta.Node;
 /// </summary>
 public sealed record NodeSettings(
     string? ConfigDatabaseUrl, string? SecretKey, string? DataDirectory, ApiSettings Api, string LogLevel, string? Failpoints,
-    ClusterSettings Cluster, PipelineSettings Pipelines, TimeSpan WalMonitorInterval)
+    ClusterSettings Cluster, PipelineSettings Pipelines, TimeSpan WalMonitorInterval, DeadLetterSettings DeadLetters)
 {
     /// <exception cref="NodeSettingException">A value is wrong; the message names its key and what is allowed.</exception>
     public static NodeSettings Read(IConfiguration configuration)
@@ -33,7 +34,8 @@ public sealed record NodeSettings(
         var settings = new NodeSettings(
             Text(configuration, "CONFIG_DATABASE_URL"), Text(configuration, "SECRET_KEY"), Text(configuration, "ROSETTA_DATA_DIR"),
             api, Text(configuration, "LOG_LEVEL") ?? "Information", Text(configuration, "ROSETTA_FAILPOINTS"),
-            cluster, pipelines, TimeSpan.FromSeconds(Number(configuration, "WAL_MONITOR_INTERVAL_SECONDS", 1, 86_400) ?? 300));
+            cluster, pipelines, TimeSpan.FromSeconds(Number(configuration, "WAL_MONITOR_INTERVAL_SECONDS", 1, 86_400) ?? 300),
+            ReadDeadLetters(configuration));
         settings.Check();
         return settings;
     }
@@ -51,11 +53,22 @@ public sealed record NodeSettings(
         try
         {
             Cluster.Validate();
+            DeadLetters.Validate();
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is ArgumentException or DeadLetterSettingException)
         {
             throw new NodeSettingException(e.Message);
         }
+    }
+
+    static DeadLetterSettings ReadDeadLetters(IConfiguration configuration)
+    {
+        var usual = DeadLetterSettings.Default;
+        return new DeadLetterSettings(
+            Text(configuration, "REDIS_URL"), Text(configuration, "DLQ_KEY_PREFIX") ?? usual.KeyPrefix,
+            Number(configuration, "DLQ_CHECK_INTERVAL", 1, 86_400) is { } interval ? TimeSpan.FromSeconds(interval) : usual.CheckInterval,
+            Number(configuration, "DLQ_BATCH_SIZE", 1, 10_000) ?? usual.BatchSize, Number(configuration, "DLQ_MAX_RETRY_COUNT", 0, 1_000_000) ?? usual.MaxRetryCount,
+            Number(configuration, "DLQ_MAX_AGE_DAYS", 1, 36_500) is { } days ? TimeSpan.FromDays(days) : usual.MaxAge);
     }
 
     static string? Text(IConfiguration configuration, string key) =>

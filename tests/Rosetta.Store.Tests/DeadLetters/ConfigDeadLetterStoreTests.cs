@@ -32,6 +32,9 @@ public sealed class ConfigDeadLetterStoreTests(ConfigDeadLetterFixture fixture) 
 
     protected override Task StartServerAsync() => fixture.Server.StartAsync();
 
+    protected override async Task AssertNothingElseIsKeptAsync(int count) =>
+        Assert.Equal(count, await Config.ScalarAsync<long>("SELECT count(*) FROM dead_letters"));
+
     [Fact]
     public async Task Should_be_durable_on_a_server_that_answers_before_it_flushes()
     {

@@ -288,6 +288,26 @@ public abstract class DeadLetterStoreContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Should_have_all_of_an_append_that_is_repeated_after_a_kill_in_its_middle_and_nothing_twice()
+    {
+        var letters = Enumerable.Range(1, 4_000).Select(i => Letter((ulong)i, table: i % 3 == 0 ? Odd : Orders) with { Payload = Noise(2_000, i) }).ToArray();
+        var append = Store.AppendAsync(Queue, Epoch, letters, None);
+        await KillServerAsync();
+        var error = await Record.ExceptionAsync(() => append);
+        Assert.True(error is null or DeadLetterStoreException, $"{error}");
+        await StartServerAsync();
+        await WhenBackAsync();
+
+        await Store.AppendAsync(Queue, Epoch, letters, None);
+
+        AssertSame(letters, await Store.ReadAsync(Queue, null, null, 10_000, None));
+        await AssertNothingElseIsKeptAsync(letters.Length);
+    }
+
+    /// <summary>That the server has so many entries and no more, by its own means.</summary>
+    protected abstract Task AssertNothingElseIsKeptAsync(int count);
+
+    [Fact]
     public async Task Should_say_that_its_server_is_away_and_go_on_when_it_is_back()
     {
         await Store.AppendAsync(Queue, Epoch, [Letter(1)], None);

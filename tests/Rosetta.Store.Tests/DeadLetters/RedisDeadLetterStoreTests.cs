@@ -44,6 +44,27 @@ public sealed class RedisDeadLetterStoreTests(RedisDeadLetterFixture fixture) : 
 
     protected override Task StartServerAsync() => fixture.Redis.StartAsync();
 
+    protected override async Task AssertNothingElseIsKeptAsync(int count)
+    {
+        var kept = 0;
+        foreach (var table in new[] { Orders, Odd })
+            kept += int.Parse(await CommandAsync("XLEN", $"{_prefix}:{Queue.SourceId}:{table}:{Queue.DestinationId}"), System.Globalization.CultureInfo.InvariantCulture);
+        Assert.Equal(count, kept);
+    }
+
+    [Fact]
+    public async Task Should_write_a_thousand_entries_of_two_tables_by_one_script()
+    {
+        await Store.AppendAsync(Queue, Epoch, [Letter(1)], None);
+        await CommandAsync("CONFIG", "RESETSTAT");
+
+        await Store.AppendAsync(Queue, Epoch, [.. Enumerable.Range(2, 1_000).Select(i => Letter((ulong)i, table: i % 2 == 0 ? Odd : Orders))], None);
+        await Store.RemoveAsync(Queue, Epoch, Orders, [.. Enumerable.Range(2, 1_000).Select(i => At((ulong)i))], None);
+
+        Assert.Contains("cmdstat_eval:calls=2,", await CommandAsync("INFO", "commandstats"), StringComparison.Ordinal);
+        Assert.Equal(501, (await Store.ReadAsync(Queue, null, null, 2_000, None)).Count);
+    }
+
     [Fact]
     public async Task Should_name_streams_by_source_table_and_destination_and_say_in_each_entry_whose_it_is()
     {
