@@ -17,6 +17,7 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
     const int KeysToLookUp = 20_000;
     const int FewestRows = 1_000;
     const int Growth = 16;
+    const int StatisticsMargin = 4;
     const long ChunkBytes = 12 << 20;
 
     int _rows = Math.Min(FewestRows, mostRows);
@@ -108,7 +109,7 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
             {
                 var chunk = await next.ConfigureAwait(false);
                 if (chunk.Rows > 0)
-                    _rows = (int)Math.Min(Math.Max(FewestRows, Math.Min(ChunkBytes / Math.Max(1, chunk.Bytes / chunk.Rows), chunk.Rows * Growth)), mostRows);
+                    _rows = RowsAfter(chunk);
                 var ahead = next = chunk.Range.IsLast || taken >= most ? null : ReadAsync((chunk.Watched.Stage + 1) % ITableChunks.Stages, chunk.Range.UpTo);
                 await LandAsync(
                     chunk, async () =>
@@ -132,6 +133,15 @@ sealed class ChunkRun(IChunkSource source, ITableChunks chunks, ChunkTable table
 
         Task<ReadChunk> ReadAsync(int stage, IReadOnlyList<string>? after, IReadOnlyList<string>? upTo = null) => source.ReadAsync(
             table, new ChunkRange(after, upTo), _rows, chunks.Watch(stage), (rows, token) => chunks.StageAsync(stage, rows, token), reading.Token);
+    }
+
+    /// <summary>As many as the last chunk's rows and the table's statistics let expect within the bound; where the former are small by chance, not many times too many.</summary>
+    int RowsAfter(ReadChunk chunk)
+    {
+        var byBytes = Math.Min(ChunkBytes / Math.Max(1, chunk.Bytes / chunk.Rows), chunk.Rows * Growth);
+        if (table.Table is { EstimatedRows: > 0, EstimatedBytes: > 0 } known)
+            byBytes = Math.Min(byBytes, ChunkBytes * StatisticsMargin / Math.Max(1, known.EstimatedBytes / known.EstimatedRows));
+        return (int)Math.Min(Math.Max(FewestRows, byBytes), mostRows);
     }
 
     /// <summary>Brings a chunk to its place, and reads it again until it has landed.</summary>
