@@ -42,6 +42,9 @@ public sealed record ChunkJobReport(
     /// <summary>Of a comparison or a repair: the first rows that differ.</summary>
     public IReadOnlyList<Core.Chunks.DifferingKey> Keys { get; init; } = [];
 
+    /// <summary>Of a comparison of a table as a whole: that it differs, in words; null when it does not, or rows were told apart.</summary>
+    public string? Difference { get; init; }
+
     /// <summary>Ranges that were compared by digests.</summary>
     public long Ranges { get; init; }
 }

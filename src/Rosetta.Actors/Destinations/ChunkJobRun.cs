@@ -66,10 +66,16 @@ sealed class ChunkJobRun(
         {
             Purpose = job.Purpose, Job = job.Purpose == ChunkPurpose.Backfill ? job.Id : null,
         };
-        await using var chunks = await session.OpenChunksAsync(copy, cancellationToken).ConfigureAwait(false)
-            ?? throw Unfit(
+        await using var chunks = await session.OpenChunksAsync(copy, cancellationToken).ConfigureAwait(false);
+        if (chunks is null && job.Purpose is ChunkPurpose.Compare or ChunkPurpose.Repair)
+            return await CompareWholeAsync(source, copy, cancellationToken).ConfigureAwait(false);
+        if (chunks is null)
+        {
+            throw Unfit(
                 $"Table {job.Table} has no primary key, or foreign keys or triggers act at the destination: it cannot be taken in chunks.",
                 "Resync the table instead.");
+        }
+
         Report(_last with { Rows = chunks.Rows, Total = await CountAsync(source, table, cancellationToken).ConfigureAwait(false) });
         var paced = context.Pace is { } pace ? new PacedChunkSource(source, pace, context.Lane, static _ => { }) : source;
         await new ChunkRun(paced, chunks, table, gate, context.Lane, RowsAtOnce, Landed, time) { Digested = Digested, Waits = Waits, CallOff = callOff }.RunAsync(cancellationToken, job.Enough).ConfigureAwait(false);
@@ -96,6 +102,45 @@ sealed class ChunkJobRun(
     }
 
     int RowsAtOnce => job.Purpose == ChunkPurpose.Backfill ? (int)Math.Max(job.ChunkRows, Math.Min((long)job.ChunkRows * BatchesAtOnce, MostRowsAtOnce)) : job.ChunkRows;
+
+    /// <summary>A table without a key, or on which triggers or foreign keys act: whether it is equal, and how many rows there are, but not which rows differ.</summary>
+    /// <returns>False: it was called off.</returns>
+    async Task<bool> CompareWholeAsync(IChunkSource source, ChunkedCopy copy, CancellationToken cancellationToken)
+    {
+        if (copy.Route.Options is { Ignore: not IgnoredChanges.None } or { SoftDeletes: true })
+            throw Unfit($"Table {job.Table} cannot be taken in chunks, and the destination has, or lacks, rows by its options.", "Compare it by hand, or resync it.");
+        if (await source.DescribeDigestAsync(copy.Table, cancellationToken).ConfigureAwait(false) is not { } form
+            || await session.OpenWholeAsync(copy, form, cancellationToken).ConfigureAwait(false) is not { } here)
+        {
+            throw Unfit(
+                $"Table {job.Table} cannot be taken in chunks, and its rows cannot be compared by digests: a transform makes them, or a column has a type that both servers do not hash alike.",
+                "Resync the table instead.");
+        }
+
+        await using (here)
+        {
+            var place = new LanePlace(source, gate, context.Lane, time);
+            if (await new WholeTableRun(source, here, copy.Table, place, time).RunAsync(cancellationToken, job.Enough).ConfigureAwait(false) is not var (there, mine))
+            {
+                return job.Enough.IsCancellationRequested
+                    ? false
+                    : throw Unfit($"Table {job.Table} is compared as a whole, and was changed in every moment of the last minute.", "Compare it when less is written to it.");
+            }
+
+            context.Metrics.Compared(there.Rows);
+            var difference = there == mine
+                ? null
+                : string.Create(
+                    System.Globalization.CultureInfo.InvariantCulture,
+                    $"It differs: {there.Rows} rows at the source, {mine.Rows} at the destination. It is compared as a whole (no primary key, or triggers or foreign keys act), so rows are not told apart.");
+            Report(_last with
+            {
+                Rows = there.Rows, Total = there.Rows, Ranges = 1, AsOf = context.Lane.Passed, Inserted = Math.Max(0, there.Rows - mine.Rows), Deleted = Math.Max(0, mine.Rows - there.Rows),
+                Difference = difference,
+            });
+            return true;
+        }
+    }
 
     async Task<long> CountAsync(IChunkSource source, ChunkTable table, CancellationToken cancellationToken)
     {

@@ -63,6 +63,8 @@ sealed class PacedChunkSource(IChunkSource source, CopyPace pace, Lane lane, Act
 
     public Task<long> CountAsync(ChunkTable table, bool mayEstimate, CancellationToken cancellationToken) => source.CountAsync(table, mayEstimate, cancellationToken);
 
+    public Task<IWholeSnapshot> BeginWholeAsync(ChunkTable table, CancellationToken cancellationToken) => source.BeginWholeAsync(table, cancellationToken);
+
     public Task NudgeAsync(CancellationToken cancellationToken) => source.NudgeAsync(cancellationToken);
 
     /// <summary>What is read stays open: it belongs to somebody else.</summary>

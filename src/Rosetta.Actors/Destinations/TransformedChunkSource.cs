@@ -52,6 +52,9 @@ sealed class TransformedChunkSource(IChunkSource source, LaneTransforms transfor
     public Task<ReadDigest> ReadDigestAsync(ChunkTable table, ChunkRange range, int rows, WatchMark watched, CancellationToken cancellationToken) =>
         throw new InvalidOperationException($"Digests of {route.Source} were asked for without asking whether there are any.");
 
+    public Task<IWholeSnapshot> BeginWholeAsync(ChunkTable table, CancellationToken cancellationToken) =>
+        throw new InvalidOperationException($"A digest of {route.Source} was asked for without asking whether there is one.");
+
     /// <summary>Before the part of the filter that only DuckDB evaluates.</summary>
     public Task<long> CountAsync(ChunkTable table, bool mayEstimate, CancellationToken cancellationToken) => source.CountAsync(Read(table), mayEstimate, cancellationToken);
 

@@ -84,7 +84,7 @@ public sealed partial class PipelineActor
         _verifies[first.Id] = Context.Watch(Context.ActorOf(
             VerifyActor.Props(
                 first, new JobHost(_id, run.Epoch, run.LaneSource.Schema, _services.Time),
-                destination => run.Plans[destination]?.Tables.Where(t => !t.Excluded).Select(t => t.Source).ToList(), _services.Verifies, VerifyChunkRows),
+                destination => run.Plans[destination]?.Tables.Where(t => !t.Excluded).Select(t => t.Source).ToList(), _services.Verifies, _services.Requests, VerifyChunkRows),
             $"verify-{first.Id}"));
     }
 

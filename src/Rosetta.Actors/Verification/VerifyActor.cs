@@ -5,6 +5,7 @@ using Rosetta.Actors.Destinations;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Tables;
 using Rosetta.Store.Jobs;
+using Rosetta.Store.Requests;
 
 namespace Rosetta.Actors.Verification;
 
@@ -17,6 +18,8 @@ public sealed class VerifyActor : ReceiveActor, IWithTimers
     sealed record Reported(long Destination, string Table, IActorRef Lane, ChunkJobReport Report) : INoSerializationVerificationNeeded, IDeadLetterSuppression;
 
     sealed record Saved(bool IsLast, bool Accepted, Exception? Error) : INoSerializationVerificationNeeded, IDeadLetterSuppression;
+
+    sealed record Replaced(long Destination, string Table, string? Error) : INoSerializationVerificationNeeded, IDeadLetterSuppression;
 
     enum Tick
     {
@@ -31,11 +34,13 @@ public sealed class VerifyActor : ReceiveActor, IWithTimers
     readonly JobHost _host;
     readonly Func<long, IReadOnlyList<TableName>?> _tables;
     readonly VerifyRunRepository _runs;
+    readonly PipelineRequestRepository _requests;
     readonly int _chunkRows;
     readonly ILoggingAdapter _log = Context.GetLogger();
     readonly CancellationTokenSource _enough = new();
     readonly Dictionary<(long, string), IActorRef> _given = [];
     readonly Dictionary<long, List<string>> _wanted = [];
+    readonly HashSet<(long, string)> _replacing = [];
     readonly VerifyTally _tally;
     IReadOnlyDictionary<long, IActorRef?> _lanes = new Dictionary<long, IActorRef?>();
     bool _begun;
@@ -43,9 +48,9 @@ public sealed class VerifyActor : ReceiveActor, IWithTimers
     bool _saving;
 
     /// <param name="tables">The planned tables of a destination; null before its plan is made.</param>
-    public VerifyActor(VerifyRun run, JobHost host, Func<long, IReadOnlyList<TableName>?> tables, VerifyRunRepository runs, int chunkRows)
+    public VerifyActor(VerifyRun run, JobHost host, Func<long, IReadOnlyList<TableName>?> tables, VerifyRunRepository runs, PipelineRequestRepository requests, int chunkRows)
     {
-        (_run, _host, _tables, _runs, _chunkRows) = (run, host, tables, runs, chunkRows);
+        (_run, _host, _tables, _runs, _requests, _chunkRows) = (run, host, tables, runs, requests, chunkRows);
         _tally = new VerifyTally(run.Repair);
         Receive<JobMessages.Lanes>(lanes =>
         {
@@ -53,14 +58,19 @@ public sealed class VerifyActor : ReceiveActor, IWithTimers
             Give();
         });
         Receive<Reported>(OnReported);
+        Receive<Replaced>(replaced =>
+        {
+            _tally.Replaced(replaced.Destination, replaced.Table, replaced.Error);
+            EndWhenAllHave();
+        });
         Receive<Saved>(OnSaved);
         Receive<Tick>(OnTick);
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(VerifyRun run, JobHost host, Func<long, IReadOnlyList<TableName>?> tables, VerifyRunRepository runs, int chunkRows) =>
-        Akka.Actor.Props.Create(() => new VerifyActor(run, host, tables, runs, chunkRows));
+    public static Props Props(VerifyRun run, JobHost host, Func<long, IReadOnlyList<TableName>?> tables, VerifyRunRepository runs, PipelineRequestRepository requests,
+        int chunkRows) => Akka.Actor.Props.Create(() => new VerifyActor(run, host, tables, runs, requests, chunkRows));
 
     protected override void PreStart()
     {
@@ -105,7 +115,7 @@ public sealed class VerifyActor : ReceiveActor, IWithTimers
         var self = Self;
         foreach (var (destination, tables) in _wanted)
         {
-            foreach (var table in tables.Where(t => !_tally.HasEnded(destination, t)))
+            foreach (var table in tables.Where(t => !_tally.HasEnded(destination, t) && !_replacing.Contains((destination, t))))
             {
                 if (!_lanes.TryGetValue(destination, out var lane))
                     _tally.Refuse(destination, table, $"The pipeline has no destination {destination}.");
@@ -129,8 +139,39 @@ public sealed class VerifyActor : ReceiveActor, IWithTimers
     {
         if (!reported.Lane.Equals(_given.GetValueOrDefault((reported.Destination, reported.Table))))
             return;
+        if (_run.Repair && reported.Report is { State: ChunkJobState.Completed, Difference: not null })
+        {
+            // Once: its lane leaves and comes back for it.
+            if (!_replacing.Add((reported.Destination, reported.Table)))
+                return;
+            _tally.Replaces(reported.Destination, reported.Table, reported.Report);
+            ReplaceAsync(reported.Destination, reported.Table).PipeTo(Self, failure: e => new Replaced(reported.Destination, reported.Table, e.Message));
+            return;
+        }
+
         _tally.Take(reported.Destination, reported.Table, reported.Report);
         EndWhenAllHave();
+    }
+
+    /// <summary>By a resync of the table, which copies it in one snapshot and never shows it empty.</summary>
+    async Task<Replaced> ReplaceAsync(long destination, string table)
+    {
+        var asked = await _requests.AddAsync(_host.PipelineId, PipelineRequestKind.ResyncTable, [destination], table, "verify", _enough.Token).ConfigureAwait(false);
+        if (asked.Value is not { } request)
+            return new Replaced(destination, table, asked.Detail ?? "the resync was refused");
+        while (true)
+        {
+            await Task.Delay(RetryInterval, _host.Time, _enough.Token).ConfigureAwait(false);
+            switch (await _requests.FindStateAsync(request.Id, _enough.Token).ConfigureAwait(false))
+            {
+                case { IsOpen: true }:
+                    continue;
+                case { State: "DONE" }:
+                    return new Replaced(destination, table, null);
+                case var ended:
+                    return new Replaced(destination, table, ended?.Error ?? "its resync is gone");
+            }
+        }
     }
 
     void EndWhenAllHave()

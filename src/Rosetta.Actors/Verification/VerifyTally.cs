@@ -28,6 +28,20 @@ public sealed class VerifyTally(bool repair)
             _results[(destination, table)] = open with { Error = reason };
     }
 
+    /// <summary>It differs as a whole, and is being replaced.</summary>
+    public void Replaces(long destination, string table, ChunkJobReport report)
+    {
+        Take(destination, table, report);
+        _results[(destination, table)] = _results[(destination, table)] with { State = "COMPARING", Error = $"{report.Difference} It is being copied again." };
+    }
+
+    /// <summary>It has been replaced, or could not be.</summary>
+    public void Replaced(long destination, string table, string? error)
+    {
+        var result = _results[(destination, table)];
+        _results[(destination, table)] = error is null ? result with { State = "REPAIRED", Error = null } : result with { State = "DIFFERENT", Error = $"It differs, and could not be copied again: {error}" };
+    }
+
     public void Take(long destination, string table, ChunkJobReport report)
     {
         if (report.State is ChunkJobState.Failed or ChunkJobState.Cancelled)
@@ -39,11 +53,12 @@ public sealed class VerifyTally(bool repair)
         var state = report.State switch
         {
             ChunkJobState.Running => "COMPARING",
+            _ when report.Difference is not null => "DIFFERENT",
             _ when report.Inserted + report.Updated + report.Deleted == 0 => "EQUAL",
             _ => repair ? "REPAIRED" : "DIFFERENT",
         };
         _results[(destination, table)] = new VerifyResult(
-            destination, table, state, report.Rows, report.Total, report.Updated, report.Inserted, report.Deleted, report.AsOf, null)
+            destination, table, state, report.Rows, report.Total, report.Updated, report.Inserted, report.Deleted, report.AsOf, report.Difference)
         {
             RowsCarried = report.Carried, Ranges = report.Ranges, Keys = report.Keys,
         };

@@ -53,6 +53,10 @@ public interface IChunkSource : IAsyncDisposable
     /// <inheritdoc cref="ReadAsync"/>
     Task<ReadDigest> ReadDigestAsync(ChunkTable table, ChunkRange range, int rows, WatchMark watched, CancellationToken cancellationToken);
 
+    /// <summary>Begins to read the digest of the whole table, after <see cref="DescribeDigestAsync"/>. Nothing else may be read before it is disposed of.</summary>
+    /// <exception cref="TableRewrittenException">The table is no longer what <paramref name="table"/> says.</exception>
+    Task<IWholeSnapshot> BeginWholeAsync(ChunkTable table, CancellationToken cancellationToken);
+
     /// <summary>Looks up which of a destination's keys the source does not have.</summary>
     /// <inheritdoc cref="ReadAsync"/>
     Task<ReadChunk> FindMissingAsync(

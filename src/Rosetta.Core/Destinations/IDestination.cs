@@ -100,6 +100,12 @@ public interface IDestinationSession : IParkedChanges, IAsyncDisposable
     /// <exception cref="Errors.FaultException">The target has rows, does not fit, or belongs to another table or pipeline.</exception>
     Task<ITableChunks?> OpenChunksAsync(ChunkedCopy copy, CancellationToken cancellationToken);
 
+    /// <summary>Makes ready to compare a table that streams as a whole: one that <see cref="OpenChunksAsync"/> cannot take.</summary>
+    /// <param name="form">From <see cref="IChunkSource.DescribeDigestAsync"/>.</param>
+    /// <returns>Null: its rows here cannot be compared so with the source's.</returns>
+    /// <exception cref="Errors.FaultException">It does not stream at the moment, or is missing.</exception>
+    Task<IWholeDigest?> OpenWholeAsync(ChunkedCopy copy, string form, CancellationToken cancellationToken);
+
     /// <summary>Records that a table starts without a copy (<c>snapshot: none</c>): it streams from the since of <paramref name="table"/> on.</summary>
     Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken);
 

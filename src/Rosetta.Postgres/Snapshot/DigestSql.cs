@@ -88,6 +88,13 @@ sealed class DigestSql
           FROM {from} t WHERE {where} GROUP BY 1
         """;
 
+    /// <summary>All rows at once, whatever their order.</summary>
+    /// <inheritdoc cref="Read"/>
+    public string ReadWhole(string from, string where) =>
+        $"SELECT count(*), coalesce(sum(pg_catalog.hash_record_extended(ROW(pg_catalog.record_send(ROW({string.Join(", ", _columns.Select(Value))}))), 0)), 0) FROM {from} t WHERE {where}";
+
+    public static BucketDigest ParseWhole(PgResult result) => new(result.Int64(0, 0), result.RequiredText(0, 1));
+
     public static RangeDigest Parse(PgResult result) => new(Enumerable.Range(0, result.Rows.Count)
         .ToDictionary(i => (int)result.Int64(i, 0), i => new BucketDigest(result.Int64(i, 1), result.RequiredText(i, 2))));
 

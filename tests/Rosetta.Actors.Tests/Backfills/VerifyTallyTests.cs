@@ -29,4 +29,20 @@ public sealed class VerifyTallyTests
             Assert.Equal("why", tally.Results.Single(r => r.TableName == "c").Error);
         }
     }
+
+    [Fact]
+    public void Should_follow_a_table_that_differs_as_a_whole_until_it_has_been_copied_again()
+    {
+        var tally = new VerifyTally(repair: true);
+        foreach (var table in (string[])["a", "b"]) tally.Expect(1, table);
+        var differs = Report(ChunkJobState.Completed) with { Difference = "It differs." };
+        tally.Take(1, "a", differs);
+        Assert.Equal(("DIFFERENT", "It differs."), tally.Results.Where(r => r.TableName == "a").Select(r => (r.State, r.Error)).Single());
+        foreach (var table in (string[])["a", "b"]) tally.Replaces(1, table, differs);
+        Assert.False(tally.AllHaveEnded);
+        tally.Replaced(1, "a", null);
+        tally.Replaced(1, "b", "why");
+        Assert.Equal(["REPAIRED", "DIFFERENT"], tally.Results.OrderBy(r => r.TableName).Select(r => r.State));
+        Assert.Contains("why", tally.Results.Single(r => r.TableName == "b").Error, StringComparison.Ordinal);
+    }
 }

@@ -97,6 +97,8 @@ sealed class ScriptedDestination : IDestination
 
         public Task<ITableChunks?> OpenChunksAsync(ChunkedCopy copy, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public Task<IWholeDigest?> OpenWholeAsync(ChunkedCopy copy, string form, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task AdoptTableAsync(TableCopy table, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task<IReadOnlyList<MissingExtra>> MakeExtrasAsync(TableExtras extras, CancellationToken cancellationToken) => throw new NotSupportedException();
