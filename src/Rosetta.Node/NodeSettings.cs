@@ -21,6 +21,11 @@ public sealed record NodeSettings(
         var listen = configuration.GetSection("Rosetta:Listen").Get<ListenSettings>() ?? new ListenSettings();
         if (Number(configuration, "PIPELINE_POOL_MAX_CONN", 1, 64) is { } connections)
             pipelines = pipelines with { PoolMaxConnections = connections };
+        var letters = ReadDeadLetters(configuration);
+        if (Text(configuration, "DLQ_CHECK_INTERVAL") is not null)
+            pipelines = pipelines with { RecoveryInterval = letters.CheckInterval };
+        if (Text(configuration, "DLQ_MAX_RETRY_COUNT") is not null)
+            pipelines = pipelines with { RecoveryTries = letters.MaxRetryCount };
         ApiSettings api;
         try
         {
@@ -35,7 +40,7 @@ public sealed record NodeSettings(
             Text(configuration, "CONFIG_DATABASE_URL"), Text(configuration, "SECRET_KEY"), Text(configuration, "ROSETTA_DATA_DIR"),
             api, Text(configuration, "LOG_LEVEL") ?? "Information", Text(configuration, "ROSETTA_FAILPOINTS"),
             cluster, pipelines, TimeSpan.FromSeconds(Number(configuration, "WAL_MONITOR_INTERVAL_SECONDS", 1, 86_400) ?? 300),
-            ReadDeadLetters(configuration));
+            letters);
         settings.Check();
         return settings;
     }

@@ -28,7 +28,7 @@ sealed partial class NodeStartup(
                 store.Installation.Uuid, store.Pipelines, store.PipelineDestinations, store.Epochs, store.SlotRecords, store.Reports, store.Requests, store.Backfills, store.Verifies, store.Notifications, store.DataFlow,
                 DestinationFactory.Make, settings.Pipelines, time)
             {
-                DeadLetters = settings.Pipelines.Parking ? new ConfigDeadLetterStore(store.Database, new StoreRecord(store.Database, store.Installation.Uuid)) : null,
+                DeadLetters = settings.Pipelines.Parking ? DeadLetterStores.Create(settings.DeadLetters, store, time) : null,
             };
             var listener = new ConfigListener(store.Database, loggers.CreateLogger<ConfigListener>());
             await PipelineHosting

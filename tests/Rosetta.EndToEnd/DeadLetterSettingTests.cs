@@ -13,11 +13,12 @@ public sealed class DeadLetterSettingTests
     [Fact]
     public void Should_read_what_is_said_of_dead_letters()
     {
-        var settings = Read(
+        var node = Read(
             ("REDIS_URL", "redis://cache:6379/1"), ("DLQ_KEY_PREFIX", "shop:dlq"), ("DLQ_CHECK_INTERVAL", "5"), ("DLQ_BATCH_SIZE", "20"), ("DLQ_MAX_RETRY_COUNT", "0"),
-            ("DLQ_MAX_AGE_DAYS", "30")).DeadLetters;
+            ("DLQ_MAX_AGE_DAYS", "30"));
 
-        Assert.Equal(new DeadLetterSettings("redis://cache:6379/1", "shop:dlq", TimeSpan.FromSeconds(5), 20, 0, TimeSpan.FromDays(30)), settings);
+        Assert.Equal(new DeadLetterSettings("redis://cache:6379/1", "shop:dlq", TimeSpan.FromSeconds(5), 20, 0, TimeSpan.FromDays(30)), node.DeadLetters);
+        Assert.Equal((TimeSpan.FromSeconds(5), 0), (node.Pipelines.RecoveryInterval, node.Pipelines.RecoveryTries));
     }
 
     [Theory]

@@ -2,6 +2,7 @@ using System.Globalization;
 using Rosetta.Core.Failpoints;
 using Rosetta.EndToEnd.Stage;
 using Rosetta.Testing.Equality;
+using Rosetta.Testing.Servers;
 using Rosetta.Testing.Waiting;
 using Xunit;
 using Xunit.Abstractions;
@@ -31,10 +32,15 @@ public sealed class ParkingTests(ITestOutputHelper output)
         ALTER TABLE orders ENABLE ALWAYS TRIGGER watch;
         """;
 
+    // Of Redis the config database knows which queues may have some.
+    const string Payloads = "SELECT (SELECT count(*) FROM dead_letters) + (SELECT count(*) FROM dead_letter_queues)";
+
     static readonly Dictionary<string, string?> Settings = new() { ["ROSETTA__PIPELINES__PARKING"] = "true", ["ROSETTA__PIPELINES__RECOVERYINTERVAL"] = "00:00:01", ["ROSETTA__PIPELINES__RECOVERYTRIES"] = "1000" };
 
-    [Fact]
-    public async Task Should_park_what_one_destination_refuses_and_bring_it_back_in_order_though_the_node_dies_at_every_step()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Should_park_what_one_destination_refuses_and_bring_it_back_in_order_though_the_node_dies_at_every_step(bool inRedis)
     {
         var seed = Random.Shared.Next();
         output.WriteLine($"seed {seed}");
@@ -42,7 +48,8 @@ public sealed class ParkingTests(ITestOutputHelper output)
         await using var installation = await Installation.StartAsync(targets: 2);
         var (source, good, bad) = (installation.Source, installation.Targets[0], installation.Targets[1]);
         await source.ExecuteAsync(Schema, Installation.Database);
-        var node = await installation.StartNodeAsync(Settings);
+        await using var redis = inRedis ? await RedisServer.StartAsync(new RedisServerOptions { Durable = true }) : null;
+        var node = await installation.StartNodeAsync(redis is null ? Settings : new Dictionary<string, string?>(Settings) { ["REDIS_URL"] = $"redis://{redis.Host}:{redis.Port}" });
         var pipeline = await installation.CreatePipelineAsync(node.Api);
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
         foreach (var target in installation.Targets)
@@ -53,7 +60,15 @@ public sealed class ParkingTests(ITestOutputHelper output)
         {
             foreach (var failpoint in FailpointNames.Parking.Where(f => f.StartsWith("park.", StringComparison.Ordinal)))
                 await DieAtAsync(failpoint);
+            if (redis is not null)
+            {
+                // What is to be parked waits for it, and so does what comes behind.
+                await redis.KillAsync();
+                await redis.StartAsync();
+            }
+
             await Wait.UntilAsync(async () => await ParkedAsync() > 20, "changes to be parked", Installation.Patience);
+            Assert.Equal(inRedis, await installation.Config.ScalarAsync<long>("SELECT count(*) FROM dead_letter_queues", "rosetta") > 0);
             await source.ExecuteAsync("ALTER TABLE orders ADD note text DEFAULT 'new'", Installation.Database);
             // The stream tells of a column with the first change after it.
             var enough = Math.Max(4_000, traffic.Changes + 500);
@@ -85,7 +100,7 @@ public sealed class ParkingTests(ITestOutputHelper output)
         Assert.True(compared.Equal, compared.ToString());
         foreach (var target in installation.Targets)
             Assert.Equal(0, await target.ScalarAsync<long>("SELECT count(*) FROM backwards", Installation.Database));
-        await Wait.UntilAsync(async () => await installation.Config.ScalarAsync<long>("SELECT count(*) FROM dead_letters", "rosetta") == 0, "no payload to be left", Installation.Patience);
+        await Wait.UntilAsync(async () => await installation.Config.ScalarAsync<long>(Payloads, "rosetta") == 0, "no payload to be left", Installation.Patience);
         Assert.All((await Installation.PipelineAsync(node.Api, pipeline)).Destinations.SelectMany(d => d.Tables ?? []), t => Assert.Equal(("STREAMING", null), (t.State, t.Error)));
 
         async Task DieAtAsync(string failpoint)
@@ -106,7 +121,7 @@ public sealed class ParkingTests(ITestOutputHelper output)
             return (await Installation.PipelineAsync(node.Api, pipeline)).Destinations.All(d => d.AppliedLsn is { } applied && Installation.Lsn(applied) >= end);
         }
 
-        Task<DatabaseComparisonResult> CompareAsync(Testing.Servers.PostgresServer target) => DatabaseComparison.CompareAsync(
+        Task<DatabaseComparisonResult> CompareAsync(PostgresServer target) => DatabaseComparison.CompareAsync(
             installation.SourceConnection, target.ConnectionString(Installation.Database), [TablePair.Same("public", "orders"), TablePair.Same("public", "others")]);
     }
 

@@ -79,6 +79,7 @@ public sealed class Installation : IAsyncDisposable
         ["ROSETTA__CLUSTER__PORT"] = $"{remotingPort}",
         ["ROSETTA_API_KEYS"] = null,
         ["ROSETTA_FAILPOINTS"] = null,
+        ["REDIS_URL"] = null,
     };
 
     /// <summary>What stands between the nodes and a server, see <see cref="Network"/>.</summary>
