@@ -22,6 +22,8 @@ public sealed class PostgresDestination(PgEndpoint endpoint, string? schema = nu
 
     public string? Schema { get; } = schema;
 
+    internal TimeSpan Patience { get; init; } = TakeOver.Patience;
+
     /// <summary>The target of a source table for which none was chosen.</summary>
     public TableName DefaultTarget(TableName source) => Schema is null ? source : source with { Schema = Schema };
 
@@ -37,7 +39,7 @@ public sealed class PostgresDestination(PgEndpoint endpoint, string? schema = nu
             var replicaRole = await SessionSettings.ApplyAsync(connection, cancellationToken);
             await RosettaSchema.EnsureAsync(connection, cancellationToken);
             var row = new PositionRow(opening);
-            var position = await TakeOver.RunAsync(connection, opening, row, _logger, cancellationToken);
+            var position = await TakeOver.RunAsync(connection, opening, row, Patience, _logger, cancellationToken);
             var stored = await StoredTables.LoadAsync(connection, row, cancellationToken);
             var memory = _memories.GetOrAdd(opening.Generation, static _ => new ApplyMemory());
             var lot = opening.Parking is { } parking ? new ParkingLot(parking.Limits, TimeProvider.System) : null;

@@ -1,7 +1,9 @@
+using System.Diagnostics;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
 using Rosetta.Core.Positions;
+using Rosetta.Postgres.Destination;
 using Rosetta.Postgres.Wire;
 using Xunit;
 
@@ -59,6 +61,35 @@ public sealed class FenceTests(DestinationServer server)
         Assert.Equal(position, replica.Session.Position);
         var e = await Assert.ThrowsAsync<FencedException>(() => replica.Destination.OpenAsync(replica.Opening with { Epoch = 6 }, default));
         Assert.Equal(6, e.OurEpoch);
+    }
+
+    [Fact]
+    public async Task Should_not_go_on_beside_a_session_of_its_own_that_does_not_end()
+    {
+        await using var replica = await server.ReplicaAsync(Table);
+        await replica.StartAsync();
+        var pid = await replica.TargetScalarAsync<int>("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'rosetta/%' AND datname = current_database()");
+        var impatient = new PostgresDestination(replica.Destination.Endpoint) { Patience = TimeSpan.FromSeconds(1) };
+        using (Process.Start("kill", ["-STOP", $"{pid}"]))
+        {
+        }
+
+        try
+        {
+            // What it has been sent it may still commit, and our epoch would let it.
+            var e = await Assert.ThrowsAsync<FaultException>(() => impatient.OpenAsync(replica.Opening, default));
+            Assert.Equal(ErrorClass.Transient, e.Fault.Class);
+            Assert.Contains($"{pid}", e.Fault.Reason, StringComparison.Ordinal);
+            // A later incarnation shuts it out.
+            await using var later = await impatient.OpenAsync(replica.Opening with { Epoch = 2 }, default);
+        }
+        finally
+        {
+            using var go = Process.Start("kill", ["-CONT", $"{pid}"]);
+            await go.WaitForExitAsync();
+        }
+
+        await using var again = await replica.Destination.OpenAsync(replica.Opening with { Epoch = 2 }, default);
     }
 
     [Fact]

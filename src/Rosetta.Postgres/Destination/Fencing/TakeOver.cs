@@ -16,7 +16,8 @@ namespace Rosetta.Postgres.Destination.Fencing;
 /// </summary>
 static partial class TakeOver
 {
-    const int TerminationSeconds = 30;
+    /// <summary>How long a session that is told to end may take.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     /// <summary>The application_name of a session: its purpose tells the attachments of one pipeline apart.</summary>
     public static string NameOf(DestinationOpening opening) =>
@@ -24,21 +25,22 @@ static partial class TakeOver
 
     /// <returns>The position stored at the destination.</returns>
     /// <exception cref="FencedException">A newer epoch is there.</exception>
+    /// <exception cref="FaultException">A session of our own from before goes on: the epoch does not shut it out, and what it may still commit would be applied twice.</exception>
     public static async ValueTask<Lsn> RunAsync(
-        PgConnection connection, DestinationOpening opening, PositionRow row, ILogger logger, CancellationToken cancellationToken)
+        PgConnection connection, DestinationOpening opening, PositionRow row, TimeSpan patience, ILogger logger, CancellationToken cancellationToken)
     {
-        await EndOlderAsync(connection, opening, logger, cancellationToken);
+        await EndOlderAsync(connection, opening, patience, logger, cancellationToken);
         var taken = await connection.QueryAsync(row.TakeSql, cancellationToken);
         if (taken.Rows.Count == 0)
             throw new FencedException(connection.Endpoint.ToString(), opening.Epoch);
         await connection.QueryAsync(row.RaiseOthersSql, cancellationToken);
-        await EndOlderAsync(connection, opening, logger, cancellationToken);
+        await EndOlderAsync(connection, opening, patience, logger, cancellationToken);
         row.Ctid = taken.RequiredText(0, 1);
         return Lsn.Parse(taken.RequiredText(0, 0));
     }
 
     // With our own epoch and purpose: connections that this incarnation has given up and that the server has not noticed yet.
-    static async ValueTask EndOlderAsync(PgConnection connection, DestinationOpening opening, ILogger logger, CancellationToken cancellationToken)
+    static async ValueTask EndOlderAsync(PgConnection connection, DestinationOpening opening, TimeSpan patience, ILogger logger, CancellationToken cancellationToken)
     {
         var prefix = SessionName.PrefixOf(opening.Installation, opening.PipelineId);
         var own = NameOf(opening);
@@ -56,9 +58,15 @@ static partial class TakeOver
             try
             {
                 var ended = await connection.QueryAsync(
-                    string.Create(CultureInfo.InvariantCulture, $"SELECT pg_catalog.pg_terminate_backend({pid}, {TerminationSeconds * 1000})"), cancellationToken);
+                    string.Create(CultureInfo.InvariantCulture, $"SELECT pg_catalog.pg_terminate_backend({pid}, {(long)patience.TotalMilliseconds})"), cancellationToken);
                 var gone = ended.Text(0, 0) == "t";
                 LogEnded(logger, name, pid, gone);
+                if (!gone && name == own)
+                {
+                    throw new FaultException(new Fault(
+                        ErrorClass.Transient, $"A session that this node has given up at the destination (process {pid}) does not end.",
+                        "None needed if it ends; it is tried again by itself. If it does not, its server is stuck: see what the process waits for."));
+                }
             }
             catch (PgServerException e) when (e.SqlState == "42501")
             {
