@@ -160,7 +160,9 @@ sealed class FailpointWalk
     {
         await WaitUntilAsync(
             p => p.Runtime.State is "RUNNING" or "DEGRADED" && p.Runtime.Since > _started && p.Destinations.All(d => d.Lane == "ATTACHED" && d.AppliedLsn is not null && d.Tables?.All(t => t.State is "STREAMING" or "ERROR") == true), "all to stream");
-        await lead();
+        // It went on with what an earlier one had begun and died of that: whatever was planted now would stay, since nobody could be asked to mend it.
+        if (!_node.IsDead)
+            await lead();
     }
 
     async Task ResyncAsync(string table)
