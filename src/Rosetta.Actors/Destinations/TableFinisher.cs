@@ -55,8 +55,7 @@ sealed class TableFinisher(LaneContext context, IDestinationSession session, Tim
                 pause = Again;
             }
 
-            await Task.Delay(pause, time, _stop.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default)
-                .ConfigureAwait(false);
+            await Task.Delay(pause, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

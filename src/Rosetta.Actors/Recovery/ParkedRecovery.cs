@@ -49,8 +49,7 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
                 Show(ErrorPolicy.ToFault(e));
             }
 
-            await Task.Delay(letters.Interval, time, _stop.Token).ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default)
-                .ConfigureAwait(false);
+            await Task.Delay(letters.Interval, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 

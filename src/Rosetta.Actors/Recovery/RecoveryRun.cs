@@ -22,9 +22,6 @@ sealed class RecoveryRun(
 
     RecoveryTally _tally;
 
-    /// <summary>Told after each step.</summary>
-    public Action<RecoveryTally> Report { get; init; } = static _ => { };
-
     /// <param name="table">Null: all that have parked changes.</param>
     /// <param name="enough">Ends after the transaction at hand.</param>
     public async Task<RecoveryTally> RunAsync(TableName? table, CancellationToken cancellationToken, CancellationToken enough = default)
@@ -119,11 +116,8 @@ sealed class RecoveryRun(
         return null;
     }
 
-    void Count(long recovered = 0, long failed = 0, long lost = 0, long skipped = 0)
-    {
+    void Count(long recovered = 0, long failed = 0, long lost = 0, long skipped = 0) =>
         _tally = new RecoveryTally(_tally.Recovered + recovered, _tally.Failed + failed, _tally.Remaining - recovered - failed - lost - skipped, _tally.Lost + lost);
-        Report(_tally);
-    }
 
     sealed record Letters(IReadOnlyList<DeadLetter> All);
 }

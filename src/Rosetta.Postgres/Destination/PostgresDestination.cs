@@ -44,7 +44,7 @@ public sealed class PostgresDestination(PgEndpoint endpoint, string? schema = nu
             var memory = _memories.GetOrAdd(opening.Generation, static _ => new ApplyMemory());
             var lot = opening.Parking is { } parking ? new ParkingLot(parking.Limits, TimeProvider.System) : null;
             if (lot is not null)
-                await ParkedSql.LoadAsync(connection, row, lot, cancellationToken);
+                await ParkedSql.LoadAsync(connection, row, lot, null, cancellationToken);
             return new PostgresSession(connection, named, opening, row, replicaRole, position, stored, memory, lot, _logger)
             {
                 Pending = await StoredTables.LoadPendingAsync(connection, row, cancellationToken),

@@ -23,32 +23,45 @@ sealed partial class PostgresSession
         async connection =>
         {
             var isWhole = Parked.GetValueOrDefault(table);
-            return ParkedGroups.Of(table, await ParkedSql.ListAsync(connection, _row, table, isWhole ? most : null, cancellationToken)) switch
-            {
-                [] => [],
-                [{ } only] when isWhole => [only with { IsWhole = true }],
-                var groups when isWhole => [new ParkedGroup(table, [.. groups.SelectMany(g => g.At).Order()], true)],
-                var groups => groups,
-            };
+            var entries = await ParkedSql.ListAsync(connection, _row, table, isWhole ? most : null, cancellationToken);
+            return isWhole && entries.Count > 0 ? [new ParkedGroup(table, [.. entries.Select(e => e.At)], true)] : ParkedGroups.Of(table, entries);
         }, cancellationToken);
 
     public Task<IReadOnlyList<Position>> FindParkedAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => OnOwnConnectionAsync(
         async connection => ParkedSql.Positions(await connection.QueryAsync(ParkedSql.FindSql(_row, table, at), cancellationToken)), cancellationToken);
 
-    public async Task<RecoveryOutcome> RecoverAsync(TableName table, IReadOnlyList<DeadLetter> letters, bool isTrial, CancellationToken cancellationToken)
+    public Task<RecoveryOutcome> RecoverAsync(TableName table, IReadOnlyList<DeadLetter> letters, bool isTrial, CancellationToken cancellationToken) =>
+        BetweenGroupsAsync(lot => RecoverAsync(lot, table, letters, isTrial, cancellationToken), cancellationToken);
+
+    public Task<long> DiscardAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => BetweenGroupsAsync(
+        async lot =>
+        {
+            var taken = await TakeAsync(table, at, cancellationToken);
+            await CommitLateAsync(lot, table, cancellationToken);
+            return (long)taken.Count;
+        }, cancellationToken);
+
+    /// <summary>Works in a transaction of its own on the stream's connection; on an exception whatever was begun is rolled back.</summary>
+    async Task<T> BetweenGroupsAsync<T>(Func<ParkingLot, ValueTask<T>> work, CancellationToken cancellationToken)
     {
         var lot = _lot ?? throw new InvalidOperationException("Nothing is parked here.");
         await _gate.WaitAsync(cancellationToken);
         try
         {
+            // The open transaction is the stream's: it is left alone.
             if (_open is not null)
-                throw new InvalidOperationException("Parked changes cannot be applied inside an open transaction.");
-            return await RecoverAsync(lot, table, letters, isTrial, cancellationToken);
-        }
-        catch
-        {
-            await ForgetLateAsync();
-            throw;
+                throw new InvalidOperationException("Parked changes cannot be taken out inside an open transaction.");
+            try
+            {
+                _context.Begin();
+                await _context.Line.DrainAsync(cancellationToken);
+                return await work(lot);
+            }
+            catch
+            {
+                await ForgetLateAsync();
+                throw;
+            }
         }
         finally
         {
@@ -58,8 +71,6 @@ sealed partial class PostgresSession
 
     async ValueTask<RecoveryOutcome> RecoverAsync(ParkingLot lot, TableName table, IReadOnlyList<DeadLetter> letters, bool isTrial, CancellationToken cancellationToken)
     {
-        _context.Begin();
-        await _context.Line.DrainAsync(cancellationToken);
         var there = await TakeAsync(table, [.. letters.Select(l => l.At)], cancellationToken);
         var gone = letters.Where(l => !there.Contains(l.At)).Select(l => l.At).ToList();
         var rest = letters.Where(l => there.Contains(l.At)).ToList();
@@ -82,21 +93,25 @@ sealed partial class PostgresSession
             return new RecoveryOutcome(null, null, gone);
         }
 
+        await CommitLateAsync(lot, table, cancellationToken);
+        Failpoint.Hit(FailpointNames.RecoverCommitted);
+        return new RecoveryOutcome(null, null, gone);
+    }
+
+    async ValueTask CommitLateAsync(ParkingLot lot, TableName table, CancellationToken cancellationToken)
+    {
         await _row.CommitAsync(_connection, cancellationToken);
         _context.Transaction.Committed();
         _lateBook.Committed();
         foreach (var pended in _lateMemory.Pended)
             SetPending(pended, true);
         _lateMemory.Clear();
-        await ParkedSql.ReloadAsync(_connection, _row, lot, table, cancellationToken);
-        Failpoint.Hit(FailpointNames.RecoverCommitted);
-        return new RecoveryOutcome(null, null, gone);
+        lot.Forget(table);
+        await ParkedSql.LoadAsync(_connection, _row, lot, table, cancellationToken);
     }
 
-    async ValueTask<HashSet<Position>> TakeAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken)
-    {
-        return [.. ParkedSql.Positions(await _connection.QueryAsync(ParkedSql.TakeSql(_row, table, at), cancellationToken))];
-    }
+    async ValueTask<HashSet<Position>> TakeAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) =>
+        [.. ParkedSql.Positions(await _connection.QueryAsync(ParkedSql.TakeSql(_row, table, at), cancellationToken))];
 
     async ValueTask ApplyLateAsync(TableName table, List<DeadLetter> letters, CancellationToken cancellationToken)
     {
@@ -133,32 +148,5 @@ sealed partial class PostgresSession
             await ResetAsync(CancellationToken.None);
         _lateBook.RolledBack();
         _lateMemory.Clear();
-    }
-
-    public async Task<long> DiscardAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken)
-    {
-        var lot = _lot ?? throw new InvalidOperationException("Nothing is parked here.");
-        await _gate.WaitAsync(cancellationToken);
-        try
-        {
-            if (_open is not null)
-                throw new InvalidOperationException("Parked changes cannot be discarded inside an open transaction.");
-            _context.Begin();
-            await _context.Line.DrainAsync(cancellationToken);
-            var taken = await TakeAsync(table, at, cancellationToken);
-            await _row.CommitAsync(_connection, cancellationToken);
-            _context.Transaction.Committed();
-            await ParkedSql.ReloadAsync(_connection, _row, lot, table, cancellationToken);
-            return taken.Count;
-        }
-        catch
-        {
-            await ForgetLateAsync();
-            throw;
-        }
-        finally
-        {
-            _gate.Release();
-        }
     }
 }

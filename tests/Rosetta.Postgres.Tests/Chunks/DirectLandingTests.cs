@@ -1,9 +1,15 @@
 using System.Text;
+using Rosetta.Core.Changes;
 using Rosetta.Core.Chunks;
+using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
+using Rosetta.Core.Options;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Copies;
+using Rosetta.Postgres.Destination.Fold;
+using Rosetta.Postgres.Destination.Plans;
+using Rosetta.Postgres.Destination.Targets;
 using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Source;
 using Rosetta.Postgres.Tests.Destination;
@@ -179,14 +185,37 @@ public sealed class DirectLandingTests(DestinationServer destination, WaitingSou
     [Fact]
     public void Should_find_each_of_many_keys_by_its_bytes()
     {
-        var set = new KeySet();
+        using var keys = new KeyIndex();
         for (var i = 0; i < 5_000; i++)
-            set.Add(Encoding.UTF8.GetBytes($"key {i}"), i);
-        set.Add("key 7"u8, 1_000_000);
-        set.Add("key 8"u8, 1_000_000, replaces: true);
+            Assert.Equal((i, true), (keys.FindOrAdd(Encoding.UTF8.GetBytes($"key {i}"), out var added), added));
+        Assert.Equal((7, false), (keys.FindOrAdd("key 7"u8, out var again), again));
 
-        Assert.Equal(5_000, set.Count);
-        Assert.Equal((7, 1_000_000, 4_999, -1), (set.Find("key 7"u8), set.Find("key 8"u8), set.Find("key 4999"u8), set.Find("key 5000"u8)));
+        Assert.Equal(5_000, keys.Count);
+        Assert.Equal((7, 8, 4_999, -1), (keys.Find("key 7"u8), keys.Find("key 8"u8), keys.Find("key 4999"u8), keys.Find("key 5000"u8)));
+    }
+
+    [Fact]
+    public void Should_go_by_the_change_of_a_key_that_left_out_values_if_there_is_one()
+    {
+        using var rows = new RowSource();
+        var id = new BoundColumn(0, new TargetColumn("id", 23, -1, "integer", "integer", false), null, true);
+        using var plan = TablePlan.Create(
+            new Relation(1, "public", "numbers", ReplicaIdentity.Default, [new RelationColumn("id", 23, -1, true)]), Name,
+            new TargetTable(1, Name, 'r', [id.Target], ["id"], false, false, false, false, []), [id], [0], true, true, rows, TableOptions.None);
+        var table = new TableDescription(1, Name, [new ColumnDescription("id", 23, -1, "integer", true, null, null, null, true)], ["id"], 'd', ["id"], 0, 0);
+        var copy = new ChunkedCopy(new TableRoute(Name, Name, null), new ChunkTable(table, ["id"], CopyFormat.Binary, null), false, false, default);
+        byte[][] changed = [Changed(7, false), Changed(8, false), Changed(7, true), Changed(7, false), Changed(9, true), Changed(5, true)];
+        byte[] bytes = [.. Encoding.Latin1.GetBytes("PGCOPY\n\u00ff\r\n\0"), .. new byte[8], .. Row(6), .. Row(7), .. Row(8), .. Row(9), 0xff, 0xff];
+
+        using var split = ChunkSplit.Of(copy, changed, () => plan)!;
+        var parts = split.Divide(bytes, takesExisting: false);
+        Assert.Equal([changed[2], changed[4]], parts.Partial);
+        Assert.Equal([0..29, 59..61], parts.Missing);
+        Assert.Empty(parts.Existing);
+
+        static byte[] Changed(byte id, bool isPartial) => KeyWindow.RowOf([(byte)ValueKind.Binary, 0, 0, 0, 4, 0, 0, 0, id], isPartial);
+
+        static byte[] Row(byte id) => [0, 1, 0, 0, 0, 4, 0, 0, 0, id];
     }
 
     async Task<Replica> StartAsync(string rows)

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using Rosetta.Core.Changes;
 using Rosetta.Core.Chunks;
+using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Plans;
 using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Wire;
@@ -9,14 +10,15 @@ using Rosetta.Postgres.Wire;
 namespace Rosetta.Postgres.Destination.Copies;
 
 /// <summary>Tells the rows of a held chunk apart: those whose key the lane has changed since, those that the table has, and those it lacks. Keys are compared by their bytes.</summary>
-sealed class ChunkSplit
+sealed class ChunkSplit : IDisposable
 {
     readonly ChunkedCopy _copy;
     readonly IReadOnlyList<string> _names;
     readonly int[] _columns;
     readonly IReadOnlyList<byte[]> _changed;
-    readonly KeySet _changedKeys = new();
-    readonly KeySet _existing = new();
+    readonly KeyIndex _changedKeys = new();
+    readonly List<int> _changedAt = [];
+    readonly KeyIndex _existing = new();
 
     ChunkSplit(ChunkedCopy copy, IReadOnlyList<string> names, IReadOnlyList<byte[]> changed)
     {
@@ -42,7 +44,10 @@ sealed class ChunkSplit
         if (key.Exists(c => c.NeedsCast))
             return null;
         var split = new ChunkSplit(copy, [.. key.Select(c => c.Target.Name)], changed);
-        return split.TryTake(key.Count) ? split : null;
+        if (split.TryTake(key.Count))
+            return split;
+        split.Dispose();
+        return null;
     }
 
     bool TryTake(int columns)
@@ -65,7 +70,12 @@ sealed class ChunkSplit
                 row = row[(1 + size)..];
             }
 
-            _changedKeys.Add(key.AsSpan(0, length), i, replaces: row[^1] != 0);
+            // Of a key's changes one that left out values counts, if there is one.
+            var number = _changedKeys.FindOrAdd(key.AsSpan(0, length), out var added);
+            if (added)
+                _changedAt.Add(i);
+            else if (row[^1] != 0)
+                _changedAt[number] = i;
         }
 
         return true;
@@ -99,7 +109,7 @@ sealed class ChunkSplit
             var from = at += 2;
             foreach (var _ in _names)
                 at += 4 + BinaryPrimitives.ReadInt32BigEndian(piece[at..]);
-            _existing.Add(piece[from..at], 0);
+            _existing.FindOrAdd(piece[from..at], out _);
         }
     }
 
@@ -115,8 +125,8 @@ sealed class ChunkSplit
         {
             if (_changedKeys.Find(rows.Key) is >= 0 and var number)
             {
-                if (_changed[number][^1] != 0)
-                    partial.Add(number);
+                if (_changed[_changedAt[number]][^1] != 0)
+                    partial.Add(_changedAt[number]);
             }
             else if (_existing.Find(rows.Key) < 0)
             {
@@ -132,6 +142,12 @@ sealed class ChunkSplit
         Extend(missing, rows.End, bytes.Length);
         Extend(existing, rows.End, bytes.Length);
         return new Parts(missing, hasExisting ? existing : [], [.. partial.Select(n => _changed[n])]);
+    }
+
+    public void Dispose()
+    {
+        _changedKeys.Dispose();
+        _existing.Dispose();
     }
 
     static void Extend(List<Range> runs, int from, int to)

@@ -51,6 +51,7 @@ sealed class DirectLanding(ChunkedCopy copy, CopyTarget target, ChunkStatements 
     {
         if (!_fits || !(_knowsExisting || _isWorthTrying == true) || (changed.Count > 0 && !_knowsChanged) || ChunkSplit.Of(copy, changed, plan) is not { } split)
             return null;
+        using var keys = split;
         var connection = stage.Connection;
         if (_knowsExisting && !await split.FindExistingAsync(connection, target, chunk.Range, chunk.Rows * MostExisting, beforeCommit))
             return null;
@@ -99,7 +100,7 @@ sealed class DirectLanding(ChunkedCopy copy, CopyTarget target, ChunkStatements 
 
     // One value has one form, here and there.
     static bool IsOneForm(ChunkedCopy copy, CopyTarget target, string key) =>
-        TypeOf(copy, key) is (16 or 17 or 20 or 21 or 23 or 26 or 1082 or 1083 or 1114 or 1184 or 2950 or 3220) and var type && target.Table.Find(key)?.TypeOid == type;
+        TypeOf(copy, key) is var type && KeyOrder.HasOneForm(type) && target.Table.Find(key)?.TypeOid == type;
 
     static bool IsText(ChunkedCopy copy, CopyTarget target, string key) => TypeOf(copy, key) is (25 or 1043) and var type && target.Table.Find(key)?.TypeOid == type;
 

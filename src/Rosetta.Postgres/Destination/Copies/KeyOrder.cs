@@ -21,6 +21,9 @@ static class KeyOrder
     public static bool MayLookDifferent(TableDescription table, string column) =>
         Column(table, column) is { IsNondeterministic: true } or { TypeOid: 700 or 701 or 1042 or 1186 or 1266 or 1700 or >= FirstUserOid };
 
+    /// <summary>Values that are equal have the same bytes in binary form: of the server's own types those without a collation, a scale or a sign of zero.</summary>
+    public static bool HasOneForm(uint typeOid) => typeOid is 16 or 17 or 20 or 21 or 23 or 26 or 1082 or 1083 or 1114 or 1184 or 2950 or 3220;
+
     /// <summary>By column of the key: the destination tells its texts apart by their bytes.</summary>
     /// <exception cref="FaultException">Keys that are two at the source would be one at the destination.</exception>
     public static async ValueTask<IReadOnlyList<bool>> ByBytesAsync(PgConnection connection, TableDescription table, TargetTable target, CancellationToken cancellationToken)

@@ -21,27 +21,28 @@ sealed class KeyIndex : IDisposable
         return _keys.Slice(entry.Offset, entry.Length);
     }
 
-    /// <summary>Room to write a key into, before <see cref="FindOrAdd"/>.</summary>
+    /// <summary>Room to write a key into, before <see cref="FindOrAdd(int, out bool)"/>.</summary>
     public Span<byte> Candidate(int size) => _keys.Reserve(size);
+
+    /// <summary>The number of a key; -1 when it is not there.</summary>
+    public int Find(ReadOnlySpan<byte> key) => _slots[SlotOf(key, Hash(key))] - 1;
+
+    /// <summary>The same as <see cref="FindOrAdd(int, out bool)"/> of a key that lies elsewhere.</summary>
+    public int FindOrAdd(ReadOnlySpan<byte> key, out bool added)
+    {
+        key.CopyTo(Candidate(key.Length));
+        return FindOrAdd(key.Length, out added);
+    }
 
     /// <summary>The number of the key that was written to <see cref="Candidate"/>; a new one is kept.</summary>
     public int FindOrAdd(int length, out bool added)
     {
         var key = _keys.Reserve(length)[..length];
         var hash = Hash(key);
-        var mask = _slots.Length - 1;
-        var slot = (int)hash & mask;
-        for (; _slots[slot] != 0; slot = (slot + 1) & mask)
-        {
-            var number = _slots[slot] - 1;
-            if (_entries[number].Hash == hash && KeyOf(number).SequenceEqual(key))
-            {
-                added = false;
-                return number;
-            }
-        }
-
-        added = true;
+        var slot = SlotOf(key, hash);
+        added = _slots[slot] == 0;
+        if (!added)
+            return _slots[slot] - 1;
         if (Count == _entries.Length)
             Array.Resize(ref _entries, Count * 2);
         _entries[Count] = new Key(hash, _keys.Length, length);
@@ -50,6 +51,18 @@ sealed class KeyIndex : IDisposable
         if (Count * 2 > _slots.Length)
             Rehash();
         return Count - 1;
+    }
+
+    /// <summary>Where the key is, or would be.</summary>
+    int SlotOf(ReadOnlySpan<byte> key, uint hash)
+    {
+        var mask = _slots.Length - 1;
+        for (var slot = (int)hash & mask; ; slot = (slot + 1) & mask)
+        {
+            var number = _slots[slot] - 1;
+            if (number < 0 || (_entries[number].Hash == hash && KeyOf(number).SequenceEqual(key)))
+                return slot;
+        }
     }
 
     public void Clear()

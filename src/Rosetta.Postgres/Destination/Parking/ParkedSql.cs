@@ -12,25 +12,18 @@ namespace Rosetta.Postgres.Destination.Parking;
 /// <summary>The SQL of <c>rosetta.parked</c>.</summary>
 static class ParkedSql
 {
-    public static async ValueTask LoadAsync(PgConnection connection, PositionRow row, ParkingLot lot, CancellationToken cancellationToken)
+    /// <summary>Tells the lot which keys are parked.</summary>
+    /// <param name="only">Of this table; null: of all.</param>
+    public static async ValueTask LoadAsync(PgConnection connection, PositionRow row, ParkingLot lot, TableName? only, CancellationToken cancellationToken)
     {
         var found = await connection.QueryAsync(
             $"""
             SELECT DISTINCT p.source_schema, p.source_table, encode(k.bytes, 'hex')
               FROM rosetta.parked p CROSS JOIN LATERAL (VALUES (p.key_bytes), (p.moved_to_bytes)) k (bytes)
-             WHERE {row.KeySql} AND (k.bytes IS NOT NULL OR p.key_bytes IS NULL)
+             WHERE {row.KeySql}{(only is { } table ? $" AND {StoredTables.Named(table)}" : "")} AND (k.bytes IS NOT NULL OR p.key_bytes IS NULL)
             """, cancellationToken);
         for (var i = 0; i < found.Rows.Count; i++)
             lot.Load(new TableName(found.RequiredText(i, 0), found.RequiredText(i, 1)), found.Text(i, 2) is { } hex ? Convert.FromHexString(hex) : null);
-    }
-
-    /// <summary>The keys of one table again.</summary>
-    public static async ValueTask ReloadAsync(PgConnection connection, PositionRow row, ParkingLot lot, TableName table, CancellationToken cancellationToken)
-    {
-        var found = await connection.QueryAsync(
-            $"SELECT DISTINCT encode(k.bytes, 'hex') FROM rosetta.parked p CROSS JOIN LATERAL (VALUES (p.key_bytes), (p.moved_to_bytes)) k (bytes) WHERE {row.KeySql} AND {StoredTables.Named(table)} AND (k.bytes IS NOT NULL OR p.key_bytes IS NULL)",
-            cancellationToken);
-        lot.Reload(table, [.. Enumerable.Range(0, found.Rows.Count).Select(i => found.Text(i, 0) is { } hex ? Convert.FromHexString(hex) : null)]);
     }
 
     /// <summary>Entries of a table in order.</summary>
@@ -68,9 +61,11 @@ static class ParkedSql
         for (var i = 0; i < entries.Count; i++)
         {
             var entry = entries[i];
-            var (plan, keys) = (entry.Plan, entry.Key is null ? 0 : entry.Plan.Key.Length);
-            var moves = entry.MovedTo is not null;
-            var bind = flight.Execute(plan.Statements.Park(row, keys > 0, moves), 3 + (keys * (moves ? 2 : 1)) + (keys > 0 ? 1 : 0) + (moves ? 1 : 0), new Step(0, plan, StepKind.Plain));
+            var plan = entry.Plan;
+            // A key is its bytes and its columns.
+            var ofKey = 1 + plan.Key.Length;
+            var parameters = 3 + (entry.Key is null ? 0 : ofKey) + (entry.MovedTo is null ? 0 : ofKey);
+            var bind = flight.Execute(plan.Statements.Park(row, entry.Key is not null, entry.MovedTo is not null), parameters, new Step(0, plan, StepKind.Plain));
             operations[i] = flight.Steps[^1].Operation;
             bind.WriteInt64((long)entry.At.Commit.Value);
             bind.WriteInt64(entry.At.Ordinal);

@@ -63,16 +63,11 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
     public void Refresh()
     {
         while (_copied.TryDequeue(out var table))
-            _barriers.Remove(table);
+            Forget(table);
     }
 
-    /// <summary>Takes what the destination stores of a table in the place of what was known, between two transactions.</summary>
-    public void Reload(TableName table, IReadOnlyList<byte[]?> keys)
-    {
-        _barriers.Remove(table);
-        foreach (var key in keys)
-            Load(table, key);
-    }
+    /// <summary>Nothing is known of the table any more, between two transactions.</summary>
+    public void Forget(TableName table) => _barriers.Remove(table);
 
     public Mark Here => new(_waiting.Count, _changes.Count);
 

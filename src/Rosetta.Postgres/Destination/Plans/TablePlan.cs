@@ -3,6 +3,7 @@ using Rosetta.Core.Destinations;
 using Rosetta.Core.Options;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Copies;
 using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Destination.Statements;
@@ -143,8 +144,7 @@ sealed class TablePlan : IDisposable
     public TableBarrier? Barrier { get; set; }
 
     /// <summary>Keys that are equal have the same bytes, so that they can be told apart by them.</summary>
-    public bool HasPlainKey => KeyIsPrimary && Key.Length > 0 && Key.All(k => Relation.Columns[k].TypeOid is
-        16 or 17 or 18 or 19 or 20 or 21 or 23 or 25 or 26 or 829 or 1043 or 1082 or 1083 or 1114 or 1184 or 2950 or 3220);
+    public bool HasPlainKey => KeyIsPrimary && Key.Length > 0 && Key.All(k => Relation.Columns[k].TypeOid is var type && (KeyOrder.HasOneForm(type) || type is 18 or 19 or 25 or 829 or 1043));
 
     /// <summary>The chosen columns; null for all.</summary>
     public IReadOnlyList<string>? Wanted { get; set; }

@@ -87,9 +87,10 @@ public sealed class ParkingLotTests : IDisposable
         lot.Add(Entry("c"));
         Assert.Equal("abc*", Held(lot));
         lot.RolledBack();
-        lot.Reload(Table, [Bytes("a"), Bytes("b"), Bytes("d")]);
+        foreach (var key in "abd")
+            lot.Load(Table, Bytes(key.ToString()));
         Assert.Equal("abd*", Held(lot));
-        lot.Reload(Table, []);
+        lot.Forget(Table);
         Assert.Equal("-", Held(lot));
     }
 
