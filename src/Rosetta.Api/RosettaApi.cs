@@ -9,6 +9,7 @@ using Rosetta.Api.Access;
 using Rosetta.Api.Backfills;
 using Rosetta.Api.Cluster;
 using Rosetta.Api.Configuration;
+using Rosetta.Api.DeadLetters;
 using Rosetta.Api.Destinations;
 using Rosetta.Api.Documents;
 using Rosetta.Api.Health;
@@ -21,6 +22,7 @@ using Rosetta.Api.Sources;
 using Rosetta.Api.Verification;
 using Rosetta.Core.Positions;
 using Rosetta.Store;
+using Rosetta.Store.DeadLetters;
 
 namespace Rosetta.Api;
 
@@ -45,6 +47,8 @@ public static class RosettaApi
     {
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(settings);
+        services.TryAddSingleton(DeadLetterSettings.Default);
+        services.TryAddSingleton<DeadLetterAccess>();
         services.AddTransient(provider => provider.GetRequiredService<ConfigStoreAccess>().Current
             ?? throw new RequestProblemException(StatusCodes.Status503ServiceUnavailable, ConfigDatabaseGate.NotOpened));
         AddValidators(services);
@@ -94,6 +98,7 @@ public static class RosettaApi
         api.MapPipelineDestinations();
         api.MapBackfills();
         api.MapVerify();
+        api.MapDeadLetters();
         api.MapPresets();
         api.MapConfig();
         api.MapMonitoring();

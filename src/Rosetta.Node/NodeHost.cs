@@ -32,6 +32,7 @@ public static class NodeHost
         builder.Services.AddSingleton(provider => new ConfigStoreAccess(
             provider.GetRequiredService<ConfigDatabase>(), settings.SecretKey, SecretKeyFile.DefaultPath(settings.DataDirectory),
             provider.GetRequiredService<ILoggerFactory>()));
+        builder.Services.AddSingleton(settings.DeadLetters);
         builder.Services.AddAkka(ClusterSettings.SystemName, (akka, provider) => akka
             .ConfigureLoggers(loggers =>
             {

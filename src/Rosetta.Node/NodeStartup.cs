@@ -14,7 +14,7 @@ namespace Rosetta.Node;
 /// setting ends the process with a message that names it.
 /// </summary>
 sealed partial class NodeStartup(
-    ConfigStoreAccess access, NodeSettings settings, ActorSystem system, IHostApplicationLifetime lifetime, ILoggerFactory loggers, TimeProvider time)
+    ConfigStoreAccess access, DeadLetterAccess letters, NodeSettings settings, ActorSystem system, IHostApplicationLifetime lifetime, ILoggerFactory loggers, TimeProvider time)
     : BackgroundService
 {
     readonly ILogger _logger = loggers.CreateLogger<NodeStartup>();
@@ -28,7 +28,7 @@ sealed partial class NodeStartup(
                 store.Installation.Uuid, store.Pipelines, store.PipelineDestinations, store.Epochs, store.SlotRecords, store.Reports, store.Requests, store.Backfills, store.Verifies, store.Notifications, store.DataFlow,
                 DestinationFactory.Make, settings.Pipelines, time)
             {
-                DeadLetters = settings.Pipelines.Parking ? DeadLetterStores.Create(settings.DeadLetters, store, time) : null,
+                DeadLetters = settings.Pipelines.Parking ? letters.Current : null,
             };
             var listener = new ConfigListener(store.Database, loggers.CreateLogger<ConfigListener>());
             await PipelineHosting

@@ -82,7 +82,7 @@ static class DestinationEndpoints
     static DestinationAnswer ToAnswer(DestinationDefinition destination) => new(
         destination.Id, destination.Name, destination.Type.ToName(), destination.Config.WithoutSecrets(), destination.CreatedAt, destination.UpdatedAt);
 
-    static PgEndpoint ToEndpoint(DestinationDefinition destination)
+    public static PgEndpoint ToEndpoint(DestinationDefinition destination)
     {
         var config = PostgresDestinationConfig.From(destination);
         return SourceConversions.Endpoint(config.Host, config.Port, config.Database, config.User, config.Password.Value, config.SslMode);

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Rosetta.Core.DeadLetters;
 using Rosetta.Store.Configuration;
 using Rosetta.Store.Secrets;
 
@@ -43,6 +44,9 @@ static partial class ProblemHandling
             case ConfigDatabaseUnavailableException e:
                 LogAway(logger, context.Request.Method, context.Request.Path, e.Message);
                 return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, "The config database does not answer. Try again in a moment; pipelines go on meanwhile.");
+            case DeadLetterStoreException e:
+                LogAway(logger, context.Request.Method, context.Request.Path, e.Message);
+                return Problem.WriteAsync(context, StatusCodes.Status503ServiceUnavailable, string.Join(' ', new[] { e.Fault.Reason, e.Fault.Remedy }.Where(t => t is not null)));
             case SecretKeyException e:
                 LogFailed(logger, e, context.Request.Method, context.Request.Path);
                 return Problem.WriteAsync(context, StatusCodes.Status500InternalServerError, e.Message);

@@ -27,7 +27,10 @@ public sealed record DeadLetter(
     public DateTimeOffset? LastTriedAt { get; init; }
 
     /// <summary>Names it in its queue, for operators.</summary>
-    public string Id => $"{At.Commit.Value:X}-{At.Ordinal}";
+    public string Id => IdOf(At);
+
+    /// <summary>The <see cref="Id"/> of an entry at that place.</summary>
+    public static string IdOf(Position at) => $"{at.Commit.Value:X}-{at.Ordinal}";
 
     /// <summary>The position that an <see cref="Id"/> names; null for a text that is none.</summary>
     public static Position? FindPosition(string id)

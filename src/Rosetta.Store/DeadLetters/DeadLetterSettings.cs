@@ -4,7 +4,7 @@ namespace Rosetta.Store.DeadLetters;
 /// <param name="RedisUrl">Null: in the config database.</param>
 /// <param name="KeyPrefix">Of every key in Redis.</param>
 /// <param name="CheckInterval">Between two looks at what may be tried again.</param>
-/// <param name="BatchSize">Entries that are read at once.</param>
+/// <param name="BatchSize">Keys whose entries are applied in one transaction, at most.</param>
 /// <param name="MaxRetryCount">Tries after which an entry waits for an operator.</param>
 /// <param name="MaxAge">Past it an entry is notified; nothing is deleted.</param>
 public sealed record DeadLetterSettings(string? RedisUrl, string KeyPrefix, TimeSpan CheckInterval, int BatchSize, int MaxRetryCount, TimeSpan MaxAge)

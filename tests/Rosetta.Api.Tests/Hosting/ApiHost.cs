@@ -15,8 +15,10 @@ using Rosetta.Actors.Cluster.Membership;
 using Rosetta.Actors.Cluster.Serialization;
 using Rosetta.Actors.Cluster.Views;
 using Rosetta.Api.Hosting;
+using Rosetta.Core.DeadLetters;
 using Rosetta.Store;
 using Rosetta.Store.Configuration;
+using Rosetta.Store.DeadLetters;
 
 namespace Rosetta.Api.Tests.Hosting;
 
@@ -41,10 +43,13 @@ public sealed class ApiHost : IAsyncDisposable
     /// <summary>To the health port.</summary>
     public HttpClient Health { get; }
 
+    public IDeadLetterStore Letters => _app.Services.GetRequiredService<DeadLetterAccess>().Current!;
+
     public ConfigStore Store => _app.Services.GetRequiredService<ConfigStoreAccess>().Current!;
 
     /// <param name="open">False: the config database is not waited for.</param>
-    public static async Task<ApiHost> StartAsync(string configDatabase, string? keys = null, bool open = true)
+    /// <param name="letters">Where dead letters are kept; null: in the config database.</param>
+    public static async Task<ApiHost> StartAsync(string configDatabase, string? keys = null, bool open = true, DeadLetterSettings? letters = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
@@ -53,6 +58,7 @@ public sealed class ApiHost : IAsyncDisposable
         var access = new ConfigStoreAccess(database, "a secret key of some length", "/nonexistent/secret.key", NullLoggerFactory.Instance);
         if (open) await access.OpenAsync(CancellationToken.None);
         builder.Services.AddSingleton(access);
+        if (letters is not null) builder.Services.AddSingleton(letters);
         builder.Services.AddAkka(ClusterSettings.SystemName, akka => akka.ConfigureLoggers(loggers => loggers.ClearLoggers()).AddRosettaCluster(
             new ClusterSettings { Port = 0 }, ClusterDataSource.Create(configDatabase), new WireMessages([])));
         builder.Services.AddSingleton(provider => new ClusterHealth(provider.GetRequiredService<ActorSystem>()));
