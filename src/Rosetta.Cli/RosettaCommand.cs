@@ -17,6 +17,7 @@ public static class RosettaCommand
             BackfillCommands.Create(),
             VerifyCommand.Create(),
             ResyncCommand.Create(),
+            DeadLetterCommands.Create(),
             SourceCommands.Create(),
             DestinationCommands.Create(),
             PresetCommands.Create(),

@@ -91,6 +91,31 @@ public sealed class ApiClient : IDisposable
         }
     }
 
+    /// <summary>The lines of an answer as they come, however many.</summary>
+    /// <exception cref="ApiException">As <see cref="SendAsync"/>; or the answer was cut.</exception>
+    public async IAsyncEnumerable<string> LinesAsync(
+        string path, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/api/v1/" + path);
+        request.Headers.Accept.Clear();
+        using var response = await OpenAsync(request, cancellationToken);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken));
+        while (await ReadLineAsync(reader, cancellationToken) is { } line)
+            yield return line;
+    }
+
+    async Task<string?> ReadLineAsync(StreamReader reader, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await reader.ReadLineAsync(cancellationToken);
+        }
+        catch (Exception e) when (e is IOException or HttpRequestException)
+        {
+            throw ApiException.Unreachable(Address, $"the answer was cut: {e.Message}", e);
+        }
+    }
+
     async Task<HttpResponseMessage> OpenAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         try

@@ -30,6 +30,9 @@ public static class PipelineView
             .AddColumn("applied LSN")
             .AddColumn("lag", c => c.RightAligned())
             .AddColumn("behind", c => c.RightAligned());
+        var parked = pipeline.Destinations.Any(d => d.DlqCount > 0);
+        if (parked)
+            table.AddColumn("dead letters", c => c.RightAligned());
         if (rates is not null)
             table.AddColumn("rows/s", c => c.RightAligned());
         foreach (var d in pipeline.Destinations)
@@ -39,6 +42,8 @@ public static class PipelineView
                 Markup.Escape(d.Name), States.Mark(d.HealthStatus), States.Mark(d.Lane), d.AppliedLsn ?? "-",
                 Quantities.Bytes(d.LagBytes), Quantities.Seconds(d.LagSeconds)
             ];
+            if (parked)
+                cells.Add(Quantities.Count(d.DlqCount));
             if (rates is not null)
                 cells.Add(Quantities.Count((long)rates.Of(d.DestinationId)));
             table.AddRow([.. cells]);
