@@ -6,6 +6,9 @@ namespace Rosetta.Demo;
 /// <summary>What the demo does, line by line with the seconds since its start.</summary>
 sealed class Journal(TextWriter output)
 {
+    /// <summary>Says nothing: a picture shows it.</summary>
+    public static readonly Journal Silent = new(TextWriter.Null);
+
     readonly long _start = Stopwatch.GetTimestamp();
     readonly Lock _guard = new();
 

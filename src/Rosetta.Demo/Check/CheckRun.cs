@@ -7,8 +7,8 @@ using Rosetta.Demo.Views;
 namespace Rosetta.Demo.Check;
 
 /// <summary>
-/// The demo without spectators: traffic, a SIGKILL of the node in the middle of it, more traffic, and then every table of every
-/// destination compared with the source, byte for byte.
+/// The demo without spectators: traffic, a SIGKILL of the node in the middle of it, more traffic, rows that one destination refuses for a while, and
+/// then every table of every destination compared with the source, byte for byte.
 /// </summary>
 static class CheckRun
 {
@@ -39,6 +39,7 @@ static class CheckRun
         journal.Say($"node killed (SIGKILL, process {victim}) right after a transaction of {LargeTransactionRows:N0} rows; traffic goes on");
         await machine.StartNodeAsync(cancellationToken);
         await traffic.RunForAsync(TrafficAfterRestart, cancellationToken);
+        await RefundScene.RunAsync(machine, pipeline, new RefundTable(machine.Source, machine.Targets[0]), TimeSpan.Zero, journal, cancellationToken);
         await traffic.StopAsync();
 
         var end = Lsn.Parse(await machine.Source.WalEndAsync(cancellationToken));

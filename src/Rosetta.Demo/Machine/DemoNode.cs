@@ -41,7 +41,9 @@ sealed class DemoNode(DemoPorts ports, string configDatabaseUrl, DemoFolder fold
                 // What the user has set for a node of his own is not for this one.
                 ["ROSETTA_API_KEYS"] = null,
                 ["ROSETTA_FAILPOINTS"] = null,
-                ["REDIS_URL"] = null
+                ["REDIS_URL"] = null,
+                // What is parked comes back soon after it can.
+                ["DLQ_CHECK_INTERVAL"] = "3"
             }
         });
         await _process.WaitForHttpAsync(new Uri(Address, "/health/ready"), ReadyDeadline).WaitAsync(cancellationToken);

@@ -58,6 +58,17 @@ sealed class DemoPipeline(ApiClient api, long id)
             p => p.Destinations.All(d => Follows(d) && d.AppliedLsn is { } applied && Lsn.Parse(applied) >= walEnd),
             $"every destination to reach {walEnd}", deadline, cancellationToken);
 
+    /// <summary>What the dead letters of a destination met.</summary>
+    public async Task<DeadLetterSummary> DeadLetterSummaryAsync(long destination, CancellationToken cancellationToken) =>
+        (await api.GetAsync($"pipelines/{id}/destinations/{destination}/dlq/summary", cancellationToken)).As<DeadLetterSummary>();
+
+    /// <summary>Waits for something of one destination.</summary>
+    /// <exception cref="TimeoutException">With what was seen last.</exception>
+    /// <exception cref="DemoFailedException">Something stopped in a state that waits for an operator.</exception>
+    public async Task<PipelineDestination> WaitForDestinationAsync(
+        string name, Func<PipelineDestination, bool> reached, string what, TimeSpan deadline, CancellationToken cancellationToken) =>
+        (await WaitAsync(p => reached(p.Destinations.Single(d => d.Name == name)), what, deadline, cancellationToken)).Destinations.Single(d => d.Name == name);
+
     static bool Follows(PipelineDestination destination) =>
         destination.Tables is { Count: > 0 } tables && tables.All(t => t.State is "STREAMING" or "INSERT_ONLY");
 

@@ -12,7 +12,8 @@ static class PipelineSummary
         {
             var rate = rates is null ? "" : $" {Quantities.Count((long)rates.Of(d.DestinationId))} rows/s";
             var states = string.Join(" ", (d.Tables ?? []).GroupBy(t => t.State).Select(g => $"{g.Count()} {g.Key}"));
-            return $"{d.Name} {d.HealthStatus} {d.Lane}{rate} at {d.AppliedLsn ?? "-"} lag {Quantities.Bytes(d.LagBytes)} {Quantities.Seconds(d.LagSeconds)}, {states}";
+            var parked = d.DlqCount is > 0 and var n ? $", {n} parked" : "";
+            return $"{d.Name} {d.HealthStatus} {d.Lane}{rate} at {d.AppliedLsn ?? "-"} lag {Quantities.Bytes(d.LagBytes)} {Quantities.Seconds(d.LagSeconds)}, {states}{parked}";
         });
         return string.Join(" | ", [pipeline.Runtime.State, .. destinations]) + string.Concat(Errors(pipeline).Select(e => $"\n           {e}"));
     }

@@ -50,9 +50,10 @@ sealed class DemoTraffic : IAsyncDisposable
             },
             cancellationToken);
         var import = await ImportTable.CreateAsync(source, cancellationToken);
+        await RefundTable.CreateAsync(source, cancellationToken);
         await source.GiveTablesAsync(cancellationToken);
         journal.Say(
-            $"source has {workload.Tables.Count + 1} tables, the largest with {Quantities.Count(import.Changes)} rows; "
+            $"source has {workload.Tables.Count + 2} tables, the largest with {Quantities.Count(import.Changes)} rows; "
                 + $"traffic: {options.Rate} changes/s from {Writers} connections, seed {options.Seed}");
         return new DemoTraffic(workload, import);
     }

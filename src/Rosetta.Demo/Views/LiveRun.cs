@@ -1,5 +1,6 @@
 using Rosetta.Cli.Views;
 using Rosetta.Client;
+using Rosetta.Demo.Check;
 using Rosetta.Demo.Machine;
 using Rosetta.Demo.Setup;
 using Rosetta.Demo.Traffic;
@@ -14,7 +15,9 @@ static class LiveRun
     const int LargeTransactionRows = 100_000;
 
     static readonly TimeSpan RefreshInterval = TimeSpan.FromMilliseconds(500);
-    static readonly TimeSpan LargeTransactionInterval = TimeSpan.FromSeconds(45);
+    static readonly TimeSpan SceneInterval = TimeSpan.FromSeconds(25);
+    static readonly TimeSpan RefusedFor = TimeSpan.FromSeconds(15);
+    static readonly TimeSpan StreamingDeadline = TimeSpan.FromSeconds(300);
 
     /// <returns>Never: it ends by cancellation, or with the failure of the traffic.</returns>
     public static async Task<int> RunAsync(DemoMachine machine, DemoOptions options, Journal journal, CancellationToken cancellationToken)
@@ -28,24 +31,29 @@ static class LiveRun
         if (Console.IsOutputRedirected || !AnsiConsole.Profile.Capabilities.Interactive)
         {
             await using var lines = ProgressLines.Start(pipeline, traffic, journal);
-            await LargeTransactionsAsync(traffic, cancellationToken);
+            await ScenesAsync(machine, pipeline, traffic, journal, cancellationToken);
         }
         else
         {
             await AnsiConsole.Live(new Text("")).AutoClear(false).StartAsync(async live =>
             {
-                var large = LargeTransactionsAsync(traffic, cancellationToken);
-                await Task.WhenAny(large, RefreshAsync(live, machine, pipeline, traffic, cancellationToken)).Unwrap();
+                var scenes = ScenesAsync(machine, pipeline, traffic, Journal.Silent, cancellationToken);
+                await Task.WhenAny(scenes, RefreshAsync(live, machine, pipeline, traffic, cancellationToken)).Unwrap();
             });
         }
         return 1;
     }
 
-    static async Task LargeTransactionsAsync(DemoTraffic traffic, CancellationToken cancellationToken)
+    /// <summary>By turns a large transaction, and rows that one destination refuses for a while.</summary>
+    static async Task ScenesAsync(DemoMachine machine, DemoPipeline pipeline, DemoTraffic traffic, Journal journal, CancellationToken cancellationToken)
     {
+        await pipeline.WaitUntilStreamingAsync(StreamingDeadline, cancellationToken);
+        var refunds = new RefundTable(machine.Source, machine.Targets[0]);
         while (true)
         {
-            await traffic.RunForAsync(LargeTransactionInterval, cancellationToken);
+            await traffic.RunForAsync(SceneInterval, cancellationToken);
+            await RefundScene.RunAsync(machine, pipeline, refunds, RefusedFor, journal, cancellationToken);
+            await traffic.RunForAsync(SceneInterval, cancellationToken);
             await traffic.LargeTransactionAsync(LargeTransactionRows, cancellationToken);
         }
     }
