@@ -26,6 +26,12 @@ public sealed record NodeSettings(
             pipelines = pipelines with { RecoveryInterval = letters.CheckInterval };
         if (Text(configuration, "DLQ_MAX_RETRY_COUNT") is not null)
             pipelines = pipelines with { RecoveryTries = letters.MaxRetryCount };
+        if (Text(configuration, "DLQ_BATCH_SIZE") is not null)
+            pipelines = pipelines with { RecoveryBatch = letters.BatchSize };
+        if (Text(configuration, "DLQ_MAX_AGE_DAYS") is not null)
+            pipelines = pipelines with { RecoveryMaxAge = letters.MaxAge };
+        // The API shows by the same numbers.
+        letters = letters with { CheckInterval = pipelines.RecoveryInterval, MaxRetryCount = pipelines.RecoveryTries, BatchSize = pipelines.RecoveryBatch, MaxAge = pipelines.RecoveryMaxAge };
         ApiSettings api;
         try
         {

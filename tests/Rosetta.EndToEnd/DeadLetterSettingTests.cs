@@ -18,7 +18,9 @@ public sealed class DeadLetterSettingTests
             ("DLQ_MAX_AGE_DAYS", "30"));
 
         Assert.Equal(new DeadLetterSettings("redis://cache:6379/1", "shop:dlq", TimeSpan.FromSeconds(5), 20, 0, TimeSpan.FromDays(30)), node.DeadLetters);
-        Assert.Equal((TimeSpan.FromSeconds(5), 0), (node.Pipelines.RecoveryInterval, node.Pipelines.RecoveryTries));
+        Assert.Equal(
+            (true, TimeSpan.FromSeconds(5), 0, 20, TimeSpan.FromDays(30)),
+            (node.Pipelines.Parking, node.Pipelines.RecoveryInterval, node.Pipelines.RecoveryTries, node.Pipelines.RecoveryBatch, node.Pipelines.RecoveryMaxAge));
     }
 
     [Theory]

@@ -35,7 +35,7 @@ public sealed class ParkingTests(ITestOutputHelper output)
     // Of Redis the config database knows which queues may have some.
     const string Payloads = "SELECT (SELECT count(*) FROM dead_letters) + (SELECT count(*) FROM dead_letter_queues)";
 
-    static readonly Dictionary<string, string?> Settings = new() { ["ROSETTA__PIPELINES__PARKING"] = "true", ["ROSETTA__PIPELINES__RECOVERYINTERVAL"] = "00:00:01", ["ROSETTA__PIPELINES__RECOVERYTRIES"] = "1000" };
+    static readonly Dictionary<string, string?> Settings = new() { ["ROSETTA__PIPELINES__RECOVERYINTERVAL"] = "00:00:01", ["ROSETTA__PIPELINES__RECOVERYTRIES"] = "1000" };
 
     [Theory]
     [InlineData(false)]

@@ -13,6 +13,8 @@ public sealed class DestinationStatus(TimeProvider time)
 {
     readonly ConcurrentDictionary<TableName, TableProgress> _tables = new();
     volatile Fault? _fault;
+    volatile Fault? _storeFault;
+    long _parked = -1;
     long _applied;
     long _lastSuccess;
 
@@ -23,6 +25,20 @@ public sealed class DestinationStatus(TimeProvider time)
     {
         get => _fault;
         set => _fault = value;
+    }
+
+    /// <summary>Why the store of dead letters may not be used: changes that cannot be applied would stop the destination. Null: it may.</summary>
+    public Fault? StoreFault
+    {
+        get => _storeFault;
+        set => _storeFault = value;
+    }
+
+    /// <summary>Changes that are parked at the destination; null: not counted yet.</summary>
+    public long? Parked
+    {
+        get => Volatile.Read(ref _parked) is var count and >= 0 ? count : null;
+        set => Volatile.Write(ref _parked, value ?? -1);
     }
 
     /// <summary>Null until the first copy of every table was complete.</summary>

@@ -63,6 +63,9 @@ public sealed record LaneContext(
     /// <summary>Told which tables the destination has a state for, or may soon have: they stay in the publication.</summary>
     public Action<IReadOnlySet<TableName>> Holds { get; init; } = static _ => { };
 
+    /// <summary>Figures of what is parked, for one run of the lane.</summary>
+    internal ParkedMetrics MeasureParked(TimeProvider time) => new(Metrics.Pipeline, Name, time);
+
     /// <summary>Shows what a table's copy waits for; null: it goes on.</summary>
     internal void Waits(TableName table, string? reason) => Status.Change(table, t => t with { CopyWaitsFor = reason });
 

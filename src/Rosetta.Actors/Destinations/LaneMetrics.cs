@@ -19,6 +19,10 @@ public sealed class LaneMetrics(string pipeline, string destination)
     static readonly Counter<long> Divergences = Meter.CreateCounter<long>("rosetta.divergences", "{row}", "Changes that found no row where one had to be.");
     static readonly Histogram<double> ApplyTime = Meter.CreateHistogram<double>("rosetta.apply.duration", "s", "Time to apply one group.");
 
+    static readonly Counter<long> Parked = Meter.CreateCounter<long>("rosetta.dead_letters.parked", "{change}", "Changes parked instead of being applied, with those that wait behind them.");
+
+    public string Pipeline { get; } = pipeline;
+
     readonly TagList _tags = new() { { "pipeline", pipeline }, { "destination", destination } };
 
     public void Applied(ApplyResult result, long bytes, TimeSpan took)
@@ -37,6 +41,8 @@ public sealed class LaneMetrics(string pipeline, string destination)
         Count("delete", deleted);
         if (divergences > 0)
             Divergences.Add(divergences, _tags);
+        if (result.Parked > 0)
+            Parked.Add(result.Parked, _tags);
         Groups.Add(1, _tags);
         Bytes.Add(bytes, _tags);
         ApplyTime.Record(took.TotalSeconds, _tags);

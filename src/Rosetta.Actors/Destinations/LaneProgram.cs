@@ -93,7 +93,10 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 ReadPending(session);
         }, _landing, Options);
         await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, _transforms, Replan, time);
-        await using var recovery = new ParkedRecovery(context, session, _landing, time);
+        var parked = context.MeasureParked(time);
+        await using var gauge = new ParkedGauge(context, session, parked, time);
+        gauge.Start();
+        await using var recovery = new ParkedRecovery(context, session, _landing, parked, time);
         recovery.Start();
         await using var finisher = new TableFinisher(context, session, time);
         _finisher = finisher;

@@ -19,7 +19,7 @@ sealed class PipelineAccount(TimeProvider time, string node)
         PipelineRun run, bool stopping, IReadOnlyList<(long Id, DestinationStatus Status, Lane Lane)> destinations, Action<PipelineState, Fault?> changed)
     {
         var conditions = destinations.Select(d => new DestinationCondition(
-            d.Status.Health(d.Lane.State, d.Lane.Behind), d.Status.Applied is not null, d.Status.Tables.Any(t => t.State == TableState.Error),
+            d.Status.Health(d.Lane.State, d.Lane.Behind), d.Status.Applied is not null, d.Status.Tables.Any(t => t.State == TableState.Error) || d.Status.StoreFault is not null,
             d.Status.Fault)).ToList();
         var (state, fault) = PipelineHealth.Of(new PipelineCondition(true, stopping, run.Source.Ready, run.Source.Fault, conditions));
         Enter(state, fault, changed);
@@ -55,19 +55,27 @@ sealed class PipelineAccount(TimeProvider time, string node)
             status.AppliedUpTo(lane.Passed);
         var applied = status.Applied;
         var current = run.Source.Current;
+        var fault = status.Fault ?? Unparkable(status.StoreFault);
         return new DestinationReport(
             id, health, lane.State, run.Source.RetainedBytes, applied,
             applied is { } a && current is { } c ? c.BytesSince(a) : null,
             applied is null ? null : Lag(lane),
-            status.LastSuccess, status.Fault?.Reason, status.Fault?.Remedy,
+            status.LastSuccess, fault?.Reason, fault?.Remedy,
             // Before the lane has looked at its tables, what was reported of them stays.
             !status.Tables.Any() ? null : [.. status.Tables.Select(t => new TableReport(
                 t.Table, t.Target, t.StateAt(lane.Passed), t.SnapshotRows, t.SnapshotRowsEstimated, t.Rows.Inserted, t.Rows.Updated, t.Rows.Deleted, t.Error, t.Remedy)
             {
                 Copy = t.CopyAt(time.GetUtcNow()),
                 LastResync = t.LastResync,
-            })]);
+            })])
+        {
+            DlqCount = status.Parked,
+        };
     }
+
+    /// <summary>The destination goes on; what it refuses would stop it.</summary>
+    static Fault? Unparkable(Fault? store) =>
+        store is null ? null : store with { Reason = $"Changes that this destination refuses cannot be parked; the first of them will stop it. {store.Reason}" };
 
     /// <summary>Seconds that the oldest outstanding change may have waited; 0 when nothing is outstanding.</summary>
     static double Lag(Lane lane) => Math.Round(lane.Behind.TotalSeconds, 3);

@@ -165,6 +165,11 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         var lane = run.Hub.Register(id, Lsn.Zero);
         var letters = _services.DeadLetters is { } store
             ? new LaneLetters(store, new DeadLetterQueue(run.Definition.Source.Id, _id, id, attached.Generation), run.Epoch, _services.Settings.RecoveryInterval, _services.Settings.RecoveryTries)
+            {
+                Limits = RecoveryLimits.Default with { Groups = _services.Settings.RecoveryBatch },
+                MaxAge = _services.Settings.RecoveryMaxAge,
+                Notify = new ParkedNotice(_services.Notifications, _services.Settings.RecoveryMaxAge, _id, attached.Destination).RaiseAsync,
+            }
             : null;
         var context = new LaneContext(
             _id, id, attached.Destination.Name, _services.OpenDestination(attached.Destination),

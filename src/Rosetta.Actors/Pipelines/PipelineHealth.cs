@@ -6,11 +6,11 @@ namespace Rosetta.Actors.Pipelines;
 /// <summary>What decides a pipeline's state.</summary>
 /// <param name="SourceReady">The source has been taken over.</param>
 /// <param name="SourceFault">Why the source's side does not run; null when it does.</param>
-/// <param name="Destinations">Per destination: its health, whether it has ever streamed, whether one of its tables is in ERROR, its fault.</param>
+/// <param name="Destinations">Per destination: its health, whether it has ever streamed, whether something of it is in ERROR (a table; the store of its dead letters), its fault.</param>
 public sealed record PipelineCondition(
     bool Running, bool Stopping, bool SourceReady, Fault? SourceFault, IReadOnlyList<DestinationCondition> Destinations);
 
-public sealed record DestinationCondition(DestinationHealth Health, bool Streams, bool TableInError, Fault? Fault);
+public sealed record DestinationCondition(DestinationHealth Health, bool Streams, bool PartInError, Fault? Fault);
 
 /// <summary>The state of a pipeline from the condition of its parts: the first that fits. Pure.</summary>
 public static class PipelineHealth
@@ -33,5 +33,5 @@ public static class PipelineHealth
     }
 
     static bool NotFine(DestinationCondition destination) =>
-        destination.TableInError || destination.Health is not (DestinationHealth.Healthy or DestinationHealth.Snapshotting);
+        destination.PartInError || destination.Health is not (DestinationHealth.Healthy or DestinationHealth.Snapshotting);
 }

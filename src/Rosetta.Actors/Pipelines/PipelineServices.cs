@@ -55,13 +55,19 @@ public sealed record PipelineSettings
     public long RangedFrom { get; init; } = 128 << 20;
 
     /// <summary>Changes that cannot be applied are parked, with those that come after them with the same key, and tried again; otherwise they stop their table.</summary>
-    public bool Parking { get; init; }
+    public bool Parking { get; init; } = true;
 
     /// <summary>How often parked changes are looked at.</summary>
     public TimeSpan RecoveryInterval { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Tries of a parked change, after which it waits for somebody.</summary>
     public int RecoveryTries { get; init; } = 10;
+
+    /// <summary>Keys whose parked changes are applied in one transaction, at most.</summary>
+    public int RecoveryBatch { get; init; } = 100;
+
+    /// <summary>Parked for longer, a change is told of; nothing is deleted.</summary>
+    public TimeSpan RecoveryMaxAge { get; init; } = TimeSpan.FromDays(7);
 
     /// <summary>How long the first copy may hold its snapshot at the source; what is left then is copied beside the stream.</summary>
     public TimeSpan SnapshotBudget { get; init; } = TimeSpan.FromHours(4);

@@ -11,7 +11,7 @@ namespace Rosetta.Actors.Recovery;
 /// Tries parked changes again from time to time, each less and less often until it has had its tries, and shows what is parked. Lives as long as the
 /// destination's session.
 /// </summary>
-sealed class ParkedRecovery(LaneContext context, IDestinationSession session, LandingGate gate, TimeProvider time) : IAsyncDisposable
+sealed class ParkedRecovery(LaneContext context, IDestinationSession session, LandingGate gate, ParkedMetrics metrics, TimeProvider time) : IAsyncDisposable
 {
     static readonly TimeSpan LongestPause = TimeSpan.FromHours(1);
 
@@ -53,9 +53,12 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
         }
     }
 
-    Task<RecoveryTally> RecoverAsync(LaneLetters letters) =>
-        new RecoveryRun(
-            session, letters.Store, letters.Queue, letters.Epoch, (work, token) => gate.PassAsync(context.Lane.Passed, work, token), RecoveryLimits.Default, IsDue, time).RunAsync(null, _stop.Token);
+    async Task RecoverAsync(LaneLetters letters)
+    {
+        var tally = await new RecoveryRun(
+            session, letters.Store, letters.Queue, letters.Epoch, (work, token) => gate.PassAsync(context.Lane.Passed, work, token), letters.Limits, IsDue, time).RunAsync(null, _stop.Token).ConfigureAwait(false);
+        metrics.CountRecovered(tally.Recovered);
+    }
 
     bool IsDue(DeadLetter letter)
     {

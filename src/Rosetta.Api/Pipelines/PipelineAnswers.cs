@@ -48,6 +48,7 @@ public sealed record RuntimeAnswer(
 /// </param>
 /// <param name="LagSeconds">0 when nothing is outstanding.</param>
 /// <param name="WalSize">WAL that the slot holds at the source, in bytes.</param>
+/// <param name="DlqCount">Changes that it has not applied: GET .../dlq shows them.</param>
 public sealed record PipelineDestinationAnswer(
     long DestinationId,
     string Name,

@@ -61,7 +61,7 @@ static class PipelineViews
                 id, name, type, stopped ? "PAUSED" : "SNAPSHOTTING", "DETACHED", null, null, null, null, 0, null, null, null, [])
             : new PipelineDestinationAnswer(
                 id, name, type, stopped && reported.HealthStatus != "ERROR" ? "PAUSED" : reported.HealthStatus, stopped ? "DETACHED" : reported.Lane,
-                reported.AppliedLsn, reported.LagBytes, reported.LagSeconds, reported.WalSize, 0, reported.LastSuccessTime, reported.LastError,
+                reported.AppliedLsn, reported.LagBytes, reported.LagSeconds, reported.WalSize, reported.DlqCount, reported.LastSuccessTime, reported.LastError,
                 reported.Remedy, [.. reported.Tables.Select(ToAnswer)]);
     }
 }

@@ -9,6 +9,9 @@ public interface IParkedChanges
     /// <summary>Tables that have parked changes; true: all of their changes are parked.</summary>
     IReadOnlyDictionary<TableName, bool> Parked => new Dictionary<TableName, bool>();
 
+    /// <summary>How much is parked, as it is recorded there.</summary>
+    Task<ParkedCount> CountParkedAsync(CancellationToken cancellationToken) => Task.FromResult(new ParkedCount(0, null));
+
     /// <summary>What is parked of a table, by what has to be applied together, the oldest first.</summary>
     /// <param name="most">Changes of a table that is parked whole, at most.</param>
     Task<IReadOnlyList<ParkedGroup>> ListParkedAsync(TableName table, int most, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ParkedGroup>>([]);

@@ -8,6 +8,10 @@ namespace Rosetta.Core.DeadLetters;
 /// <param name="IsWhole">The table is parked whole: what follows these is left out here.</param>
 public sealed record ParkedGroup(TableName Table, IReadOnlyList<Position> At, bool IsWhole);
 
+/// <summary>How much is parked at a destination.</summary>
+/// <param name="Oldest">When the change that has been parked longest was parked, by the destination's clock; null: none is.</param>
+public sealed record ParkedCount(long Changes, DateTimeOffset? Oldest);
+
 /// <summary>What became of a try to apply parked changes.</summary>
 /// <param name="Failure">Null: they are applied and no longer parked.</param>
 /// <param name="FailedAt">Which of them failed; null when that is not known.</param>

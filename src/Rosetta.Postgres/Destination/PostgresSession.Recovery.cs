@@ -19,6 +19,9 @@ sealed partial class PostgresSession
     readonly ApplyMemory _lateMemory = new();
     GroupApplier? _late;
 
+    public Task<ParkedCount> CountParkedAsync(CancellationToken cancellationToken) =>
+        OnOwnConnectionAsync(async connection => await ParkedSql.CountAsync(connection, _row, cancellationToken), cancellationToken);
+
     public Task<IReadOnlyList<ParkedGroup>> ListParkedAsync(TableName table, int most, CancellationToken cancellationToken) => OnOwnConnectionAsync(
         async connection =>
         {

@@ -38,7 +38,11 @@ public sealed record DestinationReport(
     DateTimeOffset? LastSuccessTime,
     string? LastError,
     string? Remedy,
-    IReadOnlyList<TableReport>? Tables);
+    IReadOnlyList<TableReport>? Tables)
+{
+    /// <summary>Changes that are parked there; null: what was reported before stays.</summary>
+    public long? DlqCount { get; init; }
+}
 
 /// <param name="SnapshotRowsEstimated">Null when the source has no estimate.</param>
 public sealed record TableReport(

@@ -55,6 +55,8 @@ public sealed record DestinationView
 
     public DateTime? LastSuccessTime { get; init; }
 
+    public long DlqCount { get; init; }
+
     public string? LastError { get; init; }
 
     public string? Remedy { get; init; }

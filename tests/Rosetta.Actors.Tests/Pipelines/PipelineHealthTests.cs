@@ -56,8 +56,8 @@ public sealed class PipelineHealthTests
     [InlineData(DestinationHealth.Error, false, PipelineState.Degraded)]
     [InlineData(DestinationHealth.Paused, false, PipelineState.Degraded)]
     [InlineData(DestinationHealth.Spilling, false, PipelineState.Degraded)]
-    public void Should_be_degraded_when_a_destination_or_a_table_is_not_fine(DestinationHealth health, bool tableInError, PipelineState expected) =>
-        Assert.Equal(expected, State(Running with { Destinations = [Fine, new DestinationCondition(health, true, tableInError, null)] }));
+    public void Should_be_degraded_when_a_destination_or_a_table_is_not_fine(DestinationHealth health, bool partInError, PipelineState expected) =>
+        Assert.Equal(expected, State(Running with { Destinations = [Fine, new DestinationCondition(health, true, partInError, null)] }));
 
     static PipelineState State(PipelineCondition condition) => PipelineHealth.Of(condition).State;
 }

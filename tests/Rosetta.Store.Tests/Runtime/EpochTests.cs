@@ -109,7 +109,7 @@ public sealed class EpochTests(StoreFixture fixture)
         {
             Destinations =
             [
-                new DestinationReport(first, DestinationHealth.Healthy, LaneState.CatchingUp, 5, new Lsn(0x1_0000_0001), 7, 0.5, now, null, null, tables),
+                new DestinationReport(first, DestinationHealth.Healthy, LaneState.CatchingUp, 5, new Lsn(0x1_0000_0001), 7, 0.5, now, null, null, tables) { DlqCount = 12 },
                 new DestinationReport(second, DestinationHealth.Retrying, LaneState.Detached, null, null, null, null, null, "refused", "start it", null),
                 new DestinationReport(987654, DestinationHealth.Healthy, LaneState.Attached, null, null, null, null, null, null, null, []),
             ],
@@ -118,7 +118,7 @@ public sealed class EpochTests(StoreFixture fixture)
         Assert.True(await reports.SaveAsync(report, CancellationToken.None));
         // The next one does not know the position and has lost a table.
         Assert.True(await reports.SaveAsync(
-            report with { Destinations = [report.Destinations[0] with { AppliedLsn = null, LastSuccessTime = null, Tables = tables[..1] }] }, CancellationToken.None));
+            report with { Destinations = [report.Destinations[0] with { AppliedLsn = null, LastSuccessTime = null, DlqCount = null, Tables = tables[..1] }] }, CancellationToken.None));
 
         var view = (await statuses.ReadAsync([pipeline.Id, 4711], CancellationToken.None))[pipeline.Id];
         Assert.Equal(("RUNNING", "node", new Lsn(2)), (view.Runtime!.State, view.Runtime.Node, view.Runtime.ReceivedLsn!.Value));
@@ -126,6 +126,7 @@ public sealed class EpochTests(StoreFixture fixture)
         var destination = view.Destinations[first];
         Assert.Equal(("HEALTHY", "CATCHING_UP", new Lsn(0x1_0000_0001)), (destination.HealthStatus, destination.Lane, destination.AppliedLsn!.Value));
         Assert.NotNull(destination.LastSuccessTime);
+        Assert.Equal((12, 0), (destination.DlqCount, view.Destinations[second].DlqCount));
         var table = Assert.Single(destination.Tables);
         Assert.Equal(("public.\"o\"\"rders; DROP\"", "sales.größe", "STREAMING", 3), (table.TableName, table.Target!, table.State, table.RowsDeleted));
         Assert.Equal("start it", view.Destinations[second].Remedy);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Apply;
@@ -24,6 +25,15 @@ static class ParkedSql
             """, cancellationToken);
         for (var i = 0; i < found.Rows.Count; i++)
             lot.Load(new TableName(found.RequiredText(i, 0), found.RequiredText(i, 1)), found.Text(i, 2) is { } hex ? Convert.FromHexString(hex) : null);
+    }
+
+    /// <summary>How many entries there are, and since when.</summary>
+    public static async ValueTask<ParkedCount> CountAsync(PgConnection connection, PositionRow row, CancellationToken cancellationToken)
+    {
+        // Microseconds since 1970: exact, and the same whatever the session's settings.
+        var found = await connection.QueryAsync(
+            $"SELECT count(*), (extract(epoch FROM min(parked_at)) * 1000000)::bigint FROM rosetta.parked WHERE {row.KeySql}", cancellationToken);
+        return new ParkedCount(found.Int64(0, 0), found.Text(0, 1) is null ? null : DateTimeOffset.UnixEpoch.AddMicroseconds(found.Int64(0, 1)));
     }
 
     /// <summary>Entries of a table in order.</summary>
