@@ -37,6 +37,29 @@ public sealed class LetterTests(ApiFixture fixture)
         Assert.Equal(503, (await api.GetAsync($"{path}/export")).Status);
     }
 
+    [Fact]
+    public async Task Should_show_bytes_and_say_why_when_neither_source_nor_destination_can_be_asked()
+    {
+        var database = $"letters_{Guid.NewGuid():N}";
+        await fixture.Server.CreateDatabaseAsync(database);
+        await ExecuteAsync(database, LetterSamples.Ddl);
+        var change = await LetterSamples.ReadAsync(fixture.Server.ConnectionString(database));
+        var (id, destination) = await AddPipelineAsync(fixture.Api, database);
+        var (queue, epoch) = await LetterSamples.OpenAsync(fixture.Api, id, destination);
+        await fixture.Api.Letters.AppendAsync(queue, epoch, [LetterSamples.Of(3, change, LetterSamples.Refused)], default);
+        await ReportAsync(fixture.Api, id, destination, epoch);
+        await ExecuteAsync("app", $"DROP DATABASE {database} WITH (FORCE)");
+
+        var shown = (await fixture.Api.GetAsync($"pipelines/{id}/destinations/{destination}/dlq/30-0")).Json;
+        var entry = shown["entry"]!;
+        Assert.Equal(["7", "t", "ab   "], ((string[])["id", "fine", "code"]).Select(c => (string)entry["new"]![c]!));
+        Assert.Equal("""["amount","at","feels","tags"]""", entry["as_bytes"]!.ToJsonString());
+        Assert.StartsWith("\\x", (string)entry["new"]!["amount"]!, StringComparison.Ordinal);
+        Assert.Contains(database, (string)entry["note"]!, StringComparison.Ordinal);
+        Assert.Null(shown["current"]);
+        Assert.Contains("could not be asked", (string)shown["current_problem"]!, StringComparison.Ordinal);
+    }
+
     async Task<(string Path, long Pipeline)> ShowAsync(ApiHost api)
     {
         var database = $"letters_{Guid.NewGuid():N}";
