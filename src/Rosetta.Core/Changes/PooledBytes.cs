@@ -20,6 +20,14 @@ public struct PooledBytes(int capacity)
         Length += bytes.Length;
     }
 
+    /// <summary>Room for so many bytes at the end, which the caller fills before anything else is written.</summary>
+    public Span<byte> Append(int length)
+    {
+        Reserve(length);
+        Length += length;
+        return _array.AsSpan(Length - length, length);
+    }
+
     /// <summary>A tuple's head in pgoutput's TupleData form.</summary>
     public void WriteCount(int columns)
     {

@@ -43,6 +43,8 @@ public static class ErrorPolicy
                     return fault.Fault.Class;
                 case DeadLetters.DeadLetterStoreException store:
                     return store.Fault.Class;
+                case Spill.SpillStoreException spill:
+                    return spill.Fault.Class;
                 case ISqlStateError { SqlState: { } state }:
                     return Classify(state);
                 case System.Data.Common.DbException { SqlState: { } dbState }:
@@ -86,6 +88,8 @@ public static class ErrorPolicy
                 return fault.Fault;
             if (e is DeadLetters.DeadLetterStoreException store)
                 return store.Fault;
+            if (e is Spill.SpillStoreException spill)
+                return spill.Fault;
             state ??= (e as ISqlStateError)?.SqlState ?? (e as System.Data.Common.DbException)?.SqlState;
             if (e.InnerException is not { } cause || e is ISqlStateError)
                 continue;

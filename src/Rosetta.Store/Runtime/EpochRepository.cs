@@ -12,6 +12,9 @@ public sealed class EpochRepository(ConfigDatabase database)
     /// <summary>The condition of every write of an incarnation; <c>@PipelineId</c> and <c>@Epoch</c> are its parameters.</summary>
     internal const string Fence = "fence AS (SELECT FROM pipeline_epochs e WHERE e.pipeline_id = @PipelineId AND e.epoch = @Epoch FOR SHARE)";
 
+    /// <summary>The same, and behind it every such write that was on its way has ended.</summary>
+    internal const string FenceAlone = "fence AS (SELECT FROM pipeline_epochs e WHERE e.pipeline_id = @PipelineId AND e.epoch = @Epoch FOR NO KEY UPDATE)";
+
     /// <summary>Issues a new epoch, higher than every one before.</summary>
     /// <param name="node">Whom it is issued to; for the operator only.</param>
     /// <returns>Null when there is no such pipeline (any more).</returns>

@@ -1,0 +1,206 @@
+using System.Buffers;
+using Npgsql;
+using NpgsqlTypes;
+using Rosetta.Core.Errors;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Spill;
+using Rosetta.Store.Runtime;
+
+namespace Rosetta.Store.Spill;
+
+/// <content>What the calls are made of.</content>
+public sealed partial class ConfigSpillStore
+{
+    /// <summary>Parts that are deleted at once.</summary>
+    const int Slice = 64;
+
+    /// <summary>Waits for what is being written, after which the log's row says how far it goes.</summary>
+    Task<(long Opening, LogRow Row)> BeginOpeningAsync(SpillLog log, long epoch, CancellationToken cancellationToken) => database.TransactAsync(
+        async (connection, _) =>
+        {
+            await using var fence = Command(connection, $"WITH {EpochRepository.FenceAlone} SELECT EXISTS (SELECT FROM fence)", log, new NpgsqlParameter<long>("Epoch", epoch));
+            if (!(bool)(await fence.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!) throw new FencedException("the config database", epoch);
+            await using var open = Command(connection, OpenSql, log);
+            await using var rows = await open.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+            return await rows.ReadAsync(cancellationToken).ConfigureAwait(false)
+                ? (rows.GetInt64(LogRow.ColumnCount), LogRow.Read(rows))
+                : throw new SpillStoreException(SpillFaults.NotAttached(log));
+        },
+        cancellationToken);
+
+    /// <summary>Checks that the log has all of its parts up to its last end of a transaction.</summary>
+    /// <returns>The part that the end is in, and whether something goes on behind the end.</returns>
+    Task<(long Last, bool IsOpen)> FindEndAsync(SpillLog log, LogRow row, CancellationToken cancellationToken) => database.ReadAsync(
+        async connection =>
+        {
+            var (last, isOpen, through) = (row.FirstPart - 1, false, row.From);
+            await using (var command = Command(connection, EndSql, log, new NpgsqlParameter<long>("First", row.FirstPart), new NpgsqlParameter<long>("Last", row.LastPart)))
+            {
+                await using var rows = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+                if (await rows.ReadAsync(cancellationToken).ConfigureAwait(false)) (last, isOpen, through) = (rows.GetInt64(0), rows.GetBoolean(1), LogRow.Lsn(rows, 2));
+            }
+
+            // A part that was taken away from the end; or one from between.
+            if (through != row.Through) throw new SpillStoreException(SpillFaults.Hole(database.Where, log, last + 1));
+            await using var missing = Command(connection, MissingSql, log, new NpgsqlParameter<long>("First", row.FirstPart), new NpgsqlParameter<long>("Last", last));
+            return await missing.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) is long sequence
+                ? throw new SpillStoreException(SpillFaults.Hole(database.Where, log, sequence))
+                : (last, isOpen);
+        },
+        cancellationToken);
+
+    /// <summary>The log ends with the last end of a transaction.</summary>
+    async Task<LogRow> CutAsync(SpillLog log, long epoch, long opening, long last, bool isOpen, CancellationToken cancellationToken)
+    {
+        byte[]? cut = null;
+        if (isOpen)
+        {
+            var part = await ReadPartAsync(log, PartSql, last, cancellationToken).ConfigureAwait(false)
+                ?? throw new SpillStoreException(SpillFaults.Hole(database.Where, log, last));
+            try
+            {
+                cut = PayloadTail.Cut(part.Part.Payload.Span, part.Part.Through!.Value);
+            }
+            catch (FormatException e)
+            {
+                throw new SpillStoreException(SpillFaults.Damaged(database.Where, log, last, e.Message), e);
+            }
+        }
+
+        return await database.TransactAsync(
+            async (connection, _) =>
+            {
+                if (cut is not null) await ReplaceAsync(connection, log, last, cut, cancellationToken).ConfigureAwait(false);
+                await using var command = Command(
+                    connection, CutLogSql, log, new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<long>("Opening", opening), new NpgsqlParameter<long>("Last", last));
+                await using var rows = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+                return await rows.ReadAsync(cancellationToken).ConfigureAwait(false) ? LogRow.Read(rows) : throw new FencedException("the config database", epoch);
+            },
+            cancellationToken).ConfigureAwait(false);
+    }
+
+    static async Task ReplaceAsync(NpgsqlConnection connection, SpillLog log, long sequence, byte[] payload, CancellationToken cancellationToken)
+    {
+        var (method, stored, rented) = PartCompression.Compress(payload);
+        try
+        {
+            await using var command = Command(
+                connection, CutPartSql, log, [new NpgsqlParameter<long>("Last", sequence), .. Payload(method, stored, payload.Length)]);
+            await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (rented is not null) ArrayPool<byte>.Shared.Return(rented);
+        }
+    }
+
+    static NpgsqlParameter[] Payload(string method, ReadOnlyMemory<byte> stored, int rawBytes) =>
+    [
+        new NpgsqlParameter<string>("Compression", method), new NpgsqlParameter<long>("Checksum", Crc32C.Of(stored.Span)), new NpgsqlParameter<int>("Bytes", stored.Length),
+        new NpgsqlParameter<int>("RawBytes", rawBytes), new NpgsqlParameter<ReadOnlyMemory<byte>>("Payload", stored) { NpgsqlDbType = NpgsqlDbType.Bytea },
+    ];
+
+    /// <summary>Parts of which the position has everything are outside of the log from here on.</summary>
+    Task<LogRow?> LetGoAsync(SpillLog log, long epoch, Lsn position, CancellationToken cancellationToken) => database.TransactAsync(
+        async (connection, _) =>
+        {
+            LogRow? row;
+            await using (var command = Command(connection, LockSql, log, new NpgsqlParameter<long>("Epoch", epoch)))
+            {
+                await using var answer = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+                await answer.ReadAsync(cancellationToken).ConfigureAwait(false);
+                if (!answer.GetBoolean(LogRow.ColumnCount)) throw new FencedException("the config database", epoch);
+                row = answer.IsDBNull(0) ? null : LogRow.Read(answer);
+            }
+
+            if (row is null || await FindPassedAsync(connection, log, row, position, cancellationToken).ConfigureAwait(false) is not { } passed) return row;
+            await using (var command = Command(
+                connection, LetGoSql, log, new NpgsqlParameter<long>("First", row.FirstPart), new NpgsqlParameter<long>("Last", passed.Last), Place("From", passed.From)))
+            {
+                await using var answer = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+                await answer.ReadAsync(cancellationToken).ConfigureAwait(false);
+                row = LogRow.Read(answer);
+            }
+
+            // The first of them here, where a commit is not waited for.
+            await SweepSliceAsync(connection, log, epoch, cancellationToken).ConfigureAwait(false);
+            return row;
+        },
+        cancellationToken);
+
+    /// <summary>The last part to be let go, and from where on the rest serves; null: none.</summary>
+    static async Task<(long Last, Lsn From)?> FindPassedAsync(NpgsqlConnection connection, SpillLog log, LogRow row, Lsn position, CancellationToken cancellationToken)
+    {
+        await using var command = Command(
+            connection, PassedSql, log, new NpgsqlParameter<long>("First", row.FirstPart), new NpgsqlParameter<long>("Last", row.LastPart), Place("Position", position));
+        await using var rows = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+        if (!await rows.ReadAsync(cancellationToken).ConfigureAwait(false)) return null;
+        var (last, isOpen, through) = (rows.GetInt64(0), rows.GetBoolean(1), LogRow.Lsn(rows, 2));
+        if (!isOpen) return (last, through);
+        // What is open at its end is needed still. What was open before it has ended in it.
+        if (last == row.FirstPart || rows.IsDBNull(3)) return null;
+        return (last - 1, rows.GetBoolean(3) ? through : LogRow.Lsn(rows, 4));
+    }
+
+    async Task<int> SweepAsync(SpillLog log, long epoch, CancellationToken cancellationToken)
+    {
+        var all = 0;
+        while (await database.WriteAsync(connection => SweepSliceAsync(connection, log, epoch, cancellationToken), cancellationToken).ConfigureAwait(false) is var some and > 0)
+            all += some;
+        return all;
+    }
+
+    static async Task<int> SweepSliceAsync(NpgsqlConnection connection, SpillLog log, long epoch, CancellationToken cancellationToken)
+    {
+        await using var command = Command(connection, SweepSql, log, new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<int>("Limit", Slice));
+        return await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <exception cref="SpillStoreException">It is missing or damaged.</exception>
+    async Task<StoredPart?> ReadPartAsync(SpillLog log, string sql, long number, CancellationToken cancellationToken)
+    {
+        var row = await database.ReadAsync(connection => ReadRowAsync(connection, log, sql, number, cancellationToken), cancellationToken).ConfigureAwait(false);
+        if (row is null) return null;
+        try
+        {
+            if (row.Stored.Length != row.Bytes || row.Checksum != Crc32C.Of(row.Stored.Span)) throw new FormatException("its checksum is another one");
+            var payload = PartCompression.Decompress(row.Method, row.Stored.Span, row.RawBytes)
+                ?? throw new SpillStoreException(SpillFaults.Newer(log, row.Sequence, $"its compression is {row.Method}"));
+            return new StoredPart(row.Sequence, new SpillPart(row.Through, row.IsOpen, row.Transactions, payload));
+        }
+        catch (FormatException e)
+        {
+            throw new SpillStoreException(SpillFaults.Damaged(database.Where, log, row.Sequence, e.Message), e);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(row.Rented);
+        }
+    }
+
+    async Task<PartRow?> ReadRowAsync(NpgsqlConnection connection, SpillLog log, string sql, long number, CancellationToken cancellationToken)
+    {
+        await using var command = Command(connection, sql, log, new NpgsqlParameter<long>("Number", number));
+        await using var rows = await command.ExecuteReaderAsync(System.Data.CommandBehavior.SequentialAccess, cancellationToken).ConfigureAwait(false);
+        if (!await rows.ReadAsync(cancellationToken).ConfigureAwait(false)) return null;
+        var (expected, whole) = (rows.GetInt64(0), rows.GetInt64(1));
+        if (whole < expected) return null;
+        if (rows.IsDBNull(2) || rows.GetInt64(2) != expected) throw new SpillStoreException(SpillFaults.Hole(database.Where, log, expected));
+        Lsn? through = rows.IsDBNull(3) ? null : LogRow.Lsn(rows, 3);
+        var (isOpen, transactions, method, checksum, bytes, rawBytes) =
+            (rows.GetBoolean(4), rows.GetInt32(5), rows.GetString(6), rows.GetInt64(7), rows.GetInt32(8), rows.GetInt32(9));
+        await using var payload = await rows.GetStreamAsync(10, cancellationToken).ConfigureAwait(false);
+        var length = (int)payload.Length;
+        var rented = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            await payload.ReadExactlyAsync(rented.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
+            return new PartRow(expected, through, isOpen, transactions, method, (uint)checksum, bytes, rawBytes, rented.AsMemory(0, length), rented);
+        }
+        catch
+        {
+            ArrayPool<byte>.Shared.Return(rented);
+            throw;
+        }
+    }
+}
