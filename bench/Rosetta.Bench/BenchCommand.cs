@@ -3,6 +3,7 @@ using Rosetta.Bench.Latency;
 using Rosetta.Bench.Memory;
 using Rosetta.Bench.Reports;
 using Rosetta.Bench.Snapshot;
+using Rosetta.Bench.Spilling;
 using Rosetta.Bench.Throughput;
 using Rosetta.Bench.Transforms;
 
@@ -14,7 +15,7 @@ static class BenchCommand
     const double QuickScale = 0.1;
     const int FullRounds = 3;
 
-    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "backfill", "transforms", "all"];
+    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "backfill", "transforms", "spill", "all"];
 
     public static RootCommand Create()
     {
@@ -69,6 +70,8 @@ static class BenchCommand
                 tables.Add(await BackfillBench.RunAsync(options, journal, cancellationToken));
             if (part is "transforms" or "all")
                 tables.Add(await TransformBench.RunAsync(options, journal, cancellationToken));
+            if (part is "spill" or "all")
+                tables.Add(await SpillBench.RunAsync(options, journal, cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -64,6 +64,7 @@ public sealed record NodeSettings(
         try
         {
             Cluster.Validate();
+            Pipelines.Validate();
             DeadLetters.Validate();
         }
         catch (Exception e) when (e is ArgumentException or DeadLetterSettingException)

@@ -6,6 +6,7 @@ using Rosetta.Store;
 using Rosetta.Store.Configuration;
 using Rosetta.Store.DeadLetters;
 using Rosetta.Store.Secrets;
+using Rosetta.Store.Spill;
 
 namespace Rosetta.Node;
 
@@ -28,6 +29,7 @@ sealed partial class NodeStartup(
                 store.Installation.Uuid, store.Pipelines, store.PipelineDestinations, store.Epochs, store.SlotRecords, store.Reports, store.Requests, store.Backfills, store.Verifies, store.Notifications, store.DataFlow,
                 DestinationFactory.Make, settings.Pipelines, time)
             {
+                Spill = new ConfigSpillStore(store.Database),
                 DeadLetters = settings.Pipelines.Parking ? letters.Current : null,
             };
             var listener = new ConfigListener(store.Database, loggers.CreateLogger<ConfigListener>());

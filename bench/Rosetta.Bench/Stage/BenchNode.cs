@@ -30,7 +30,8 @@ sealed class BenchNode : IAsyncDisposable
     public void ForgetPeak() => ProcessUse.ForgetPeak(ProcessId);
 
     /// <summary>Starts it and returns when it says that it is ready.</summary>
-    public static async Task<BenchNode> StartAsync(string configConnection)
+    /// <param name="settings">Added to the defaults.</param>
+    public static async Task<BenchNode> StartAsync(string configConnection, IReadOnlyDictionary<string, string?>? settings = null)
     {
         var api = FreePorts.Next();
         var address = new Uri($"http://127.0.0.1:{api}");
@@ -40,7 +41,7 @@ sealed class BenchNode : IAsyncDisposable
             Program = "dotnet",
             Arguments = [Path.Combine(AppContext.BaseDirectory, "Rosetta.Node.dll")],
             OutputFile = Environment.GetEnvironmentVariable("ROSETTA_BENCH_NODE_LOG"),
-            Environment = new Dictionary<string, string?>
+            Environment = new Dictionary<string, string?>(settings ?? new Dictionary<string, string?>())
             {
                 ["CONFIG_DATABASE_URL"] = configConnection,
                 ["SECRET_KEY"] = Convert.ToHexStringLower(Guid.NewGuid().ToByteArray()),

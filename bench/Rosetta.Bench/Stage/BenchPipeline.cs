@@ -29,9 +29,10 @@ sealed class BenchPipeline(ApiClient api, long id)
     }
 
     /// <summary>Makes a destination of a target's database and adds it.</summary>
-    public async Task AttachAsync(PostgresServer target, string database, CancellationToken cancellationToken, IReadOnlyList<TableSync>? tables = null)
+    /// <param name="port">Where something stands before the target.</param>
+    public async Task AttachAsync(PostgresServer target, string database, CancellationToken cancellationToken, IReadOnlyList<TableSync>? tables = null, int? port = null)
     {
-        var config = new PostgresConfig(target.Host, target.Port, database, "postgres", null);
+        var config = new PostgresConfig(target.Host, port ?? target.Port, database, "postgres", null);
         var to = (await api.PostAsync("destinations", new NewDestination($"{target.Name}-{database}", "POSTGRES", config), cancellationToken)).As<Destination>();
         await api.PostAsync($"pipelines/{id}/destinations", new AttachDestination(to.Id, TableSyncs: tables), cancellationToken);
     }

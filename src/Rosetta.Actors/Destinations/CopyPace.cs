@@ -70,10 +70,10 @@ public sealed class CopyPace(CopyLimits limits, LaneHub hub, SourceStatus source
         if (source.Current is { } end)
         {
             // A lane that is not attached is still being copied, or catches up for reasons of its own.
-            foreach (var other in hub.Lanes.Where(l => l.State == LaneState.Attached && l.Passed < end))
+            foreach (var other in hub.Lanes.Where(l => l.Shown == LaneState.Attached && l.Passed < end))
                 lag = Math.Max(lag, (long)(end.Value - other.Passed.Value));
         }
 
-        return limits.Stops(lag, source.RetainedBytes, source.ActiveBackends, lane.State == LaneState.Attached);
+        return limits.Stops(lag, source.RetainedBytes, source.ActiveBackends, lane.Shown == LaneState.Attached);
     }
 }

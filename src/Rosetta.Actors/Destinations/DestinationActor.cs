@@ -8,7 +8,7 @@ namespace Rosetta.Actors.Destinations;
 /// Owns one destination of a running pipeline: runs its lane's program, and decides after a failure whether to try again soon (transient),
 /// slowly (an operator must act) or never (fenced).
 /// </summary>
-public sealed class DestinationActor : ReceiveActor, IWithTimers
+public sealed partial class DestinationActor : ReceiveActor, IWithTimers
 {
     /// <summary>The tables changed: look at the plan again.</summary>
     public sealed record Replan : INoSerializationVerificationNeeded
@@ -63,6 +63,8 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
         Receive<Stop>(OnStop);
         Receive<Do>(OnDo);
         Receive<JobEnded>(OnJobEnded);
+        Receive<Spill>(_ => OnSpill());
+        Receive<SpillEnded>(OnSpillEnded);
         Receive<Removed>(removed =>
         {
             if (removed.Error is not null)
@@ -134,7 +136,7 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
         _program = null;
         if (_stop is not null)
         {
-            Finish();
+            FinishWhenDone();
             return;
         }
 
@@ -174,15 +176,22 @@ public sealed class DestinationActor : ReceiveActor, IWithTimers
     {
         _stop = stop;
         Timers.CancelAll();
-        if (_program is null)
+        _context.Spill?.StopWriting();
+        if (_program is null && !_isSpilling)
         {
             Finish();
             return;
         }
 
-        _program.Stop();
+        _program?.Stop();
         // What the drain does not reach in time is left where it is: the position says so.
         _cut.CancelAfter(stop.Remove ? TimeSpan.Zero : _context.DrainTimeout);
+    }
+
+    void FinishWhenDone()
+    {
+        if (_program is null && !_isSpilling)
+            Finish();
     }
 
     void Finish()

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Rosetta.Actors.Replication;
+using Rosetta.Actors.Spill;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Pipelines;
@@ -40,6 +41,9 @@ public sealed class DestinationStatus(TimeProvider time)
         get => Volatile.Read(ref _parked) is var count and >= 0 ? count : null;
         set => Volatile.Write(ref _parked, value ?? -1);
     }
+
+    /// <summary>Its spill log; null: it never has one.</summary>
+    public LaneSpill? Spill { get; set; }
 
     /// <summary>Null until the first copy of every table was complete.</summary>
     public Lsn? Applied => Volatile.Read(ref _applied) is var v and not 0 ? new Lsn((ulong)v) : null;
@@ -99,6 +103,8 @@ public sealed class DestinationStatus(TimeProvider time)
     /// <summary>Health from what is known: the first that fits.</summary>
     public DestinationHealth Health(LaneState lane, TimeSpan behind)
     {
+        if (lane == LaneState.Spilling && _fault is null or { Class: ErrorClass.Transient })
+            return DestinationHealth.Spilling;
         if (_fault is { } fault)
             return fault.Class is ErrorClass.Operator or ErrorClass.Table or ErrorClass.Data ? DestinationHealth.Error : DestinationHealth.Retrying;
         if (Applied is null)

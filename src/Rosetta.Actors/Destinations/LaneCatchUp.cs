@@ -21,7 +21,7 @@ sealed class LaneCatchUp(LaneContext context, LanePump pump)
     LaneHub Hub => context.Hub;
 
     /// <returns>The log to go on with, or null: interrupted, or to be tried again.</returns>
-    public async Task<LaneLog?> RunAsync(Action joining, CancellationToken interrupt, CancellationToken cancellationToken)
+    public async Task<LaneLog?> RunAsync(CancellationToken interrupt, CancellationToken cancellationToken)
     {
         using var own = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var log = new LaneLog(LaneHubOptions.Default.LogBytes);
@@ -36,10 +36,7 @@ sealed class LaneCatchUp(LaneContext context, LanePump pump)
                 if (!Hub.IsRunning)
                     return null;
                 if (await JoinAsync(log, interrupt, cancellationToken).ConfigureAwait(false) is { } joined)
-                {
-                    joining();
                     return joined;
-                }
 
                 if (interrupt.IsCancellationRequested || stream.IsCompleted)
                     return null;
@@ -67,7 +64,7 @@ sealed class LaneCatchUp(LaneContext context, LanePump pump)
         {
             var until = goal();
             var end = await pump.RunAsync(log, until, interrupt, cancellationToken).ConfigureAwait(false);
-            if (end != PumpEnd.Reached || Lane.Passed >= goal())
+            if (end != PumpEnd.Reached || pump.Passed >= goal())
                 return end;
         }
     }
@@ -87,7 +84,7 @@ sealed class LaneCatchUp(LaneContext context, LanePump pump)
 
         Failpoint.Hit(FailpointNames.LaneBoundarySet);
         // The main stream began anew for us, at our position: nothing lies between.
-        var end = Lane.Passed >= attachment.Boundary
+        var end = pump.Passed >= attachment.Boundary
             ? PumpEnd.Reached
             : await pump.RunAsync(log, attachment.Boundary, interrupt, cancellationToken).ConfigureAwait(false);
         if (end != PumpEnd.Reached || !ReferenceEquals(Lane.Log, attachment.Log))
@@ -107,7 +104,7 @@ sealed class LaneCatchUp(LaneContext context, LanePump pump)
     {
         try
         {
-            await context.Source.StreamCopyAsync(context.DestinationId, Lane.Passed, new IntoLog(log), own.Token).ConfigureAwait(false);
+            await context.Source.StreamCopyAsync(context.DestinationId, pump.Passed, new IntoLog(log), own.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (own.IsCancellationRequested)
         {

@@ -1,5 +1,6 @@
 using Rosetta.Actors.Recovery;
 using Rosetta.Actors.Replication;
+using Rosetta.Actors.Spill;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
 using Rosetta.Core.Positions;
@@ -50,6 +51,9 @@ public sealed record LaneContext(
 
     /// <summary>Where its parked changes are; null: none ever are.</summary>
     public LaneLetters? Letters { get; init; }
+
+    /// <summary>Takes its changes when the source's WAL is to be let go; null: nothing does.</summary>
+    public LaneSpill? Spill { get; init; }
 
     /// <summary>Rows of a chunk, at most.</summary>
     public int ChunkRows { get; init; } = 50_000;

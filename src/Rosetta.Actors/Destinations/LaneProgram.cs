@@ -1,5 +1,6 @@
 using Rosetta.Actors.Recovery;
 using Rosetta.Actors.Replication;
+using Rosetta.Actors.Spill;
 using System.Collections.Immutable;
 using System.Runtime.ExceptionServices;
 using Rosetta.Core.Chunks;
@@ -32,8 +33,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     ChunkedCopies? _chunks;
     TableFinisher? _finisher;
     CancellationTokenSource _interrupt = new();
+    LaneFeed? _feed;
     volatile bool _stopping;
-    volatile bool _reading;
 
     Lane Lane => context.Lane;
 
@@ -67,7 +68,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     {
         _stopping = true;
         // Not by the lane's state: the main stream may have ended already, and what it left in the log is still to be applied.
-        if (!_reading)
+        if (_feed is not { IsReading: true })
             Replan();
     }
 
@@ -76,22 +77,25 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     {
         using var transforms = _transforms;
         await context.Source.WhenReady(cancellationToken).ConfigureAwait(false);
+        context.Spill?.RequireWhole();
         await using var session = await context.Destination
-            .OpenAsync(context.Opening with { StartPosition = Lane.Passed, Source = Options.Schema }, cancellationToken).ConfigureAwait(false);
+            .OpenAsync(context.Opening with { StartPosition = Lane.Feeds, Source = Options.Schema }, cancellationToken).ConfigureAwait(false);
         Failpoint.Hit(FailpointNames.DestinationFenced);
-        var resumeAt = await context.Source.ResumeAtAsync(context.DestinationId, session.Position, cancellationToken).ConfigureAwait(false);
-        if (Lane.Log is null)
+        var spilled = context.Spill is { } spill && await spill.CoversAsync(session.Position, cancellationToken).ConfigureAwait(false);
+        var resumeAt = spilled ? session.Position : await context.Source.ResumeAtAsync(context.DestinationId, session.Position, cancellationToken).ConfigureAwait(false);
+        if (Lane.Log is null || spilled)
             Lane.Pass(resumeAt);
         Lane.Failing = false;
         Status.Fault = null;
         context.Stored(session.Position);
-        var pump = new LanePump(Lane, session, context.Bounds, (result, bytes, took) =>
+        var pump = new LanePump(Lane, new DestinationSink(Lane, session, Options), context.Bounds, (result, bytes, took) =>
         {
             context.Stored(session.Position);
             Applied(result, bytes, took);
             if (session.Pending.Count > 0)
                 ReadPending(session);
-        }, _landing, Options);
+        }, _landing);
+        var feed = _feed = new LaneFeed(context, pump, () => ShowStreaming(session));
         await using var chunks = new ChunkedCopies(context with { Refused = Refuse, ResyncDone = Answer }, session, _landing, _transforms, Replan, time);
         var parked = context.MeasureParked(time);
         await using var gauge = new ParkedGauge(context, session, parked, time);
@@ -109,9 +113,10 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
 
         ReadPending(session);
 
-        while (!_stopping || Lane.Log is not null)
+        while (!_stopping || (Lane.Log is not null && context.Spill is not { IsWanted: true }))
         {
             var interrupt = RenewInterrupt();
+            context.Spill?.RequireWhole();
             if (chunks.Failure is { } failure)
                 ExceptionDispatchInfo.Throw(failure);
             if (context.Plans[context.DestinationId] is not { } plan)
@@ -122,7 +127,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 return;
             // Every table has its copy: the destination has a position.
             Status.AppliedUpTo(Lane.Passed);
-            await StreamAsync(session, pump, interrupt, cancellationToken).ConfigureAwait(false);
+            await StreamAsync(pump, feed, interrupt, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -175,8 +180,9 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         if (todo.Copies.Count == 0 && todo.Adoptions.Count == 0)
             return true;
 
-        // The lane becomes a hold on the slot before the snapshot is taken: changes after it are found again by catching up.
-        Hub.Detach(Lane);
+        // The lane becomes a hold on the slot before the snapshot is taken: changes after it are found again by catching up, or are in the spill log.
+        if (context.Spill is not { IsWriting: true })
+            Hub.Detach(Lane);
         await session.RollbackAsync(cancellationToken).ConfigureAwait(false);
         var copier = new TableCopier(context, session, _transforms, time);
         foreach (var (table, order, error) in await copier.RunAsync(todo, plan, cancellationToken).ConfigureAwait(false))
@@ -320,62 +326,24 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         Lane.Pass(oldest);
     }
 
-    async Task StreamAsync(IDestinationSession session, LanePump pump, CancellationToken interrupt, CancellationToken cancellationToken)
+    /// <summary>From the spill log as long as it has something, then from the source's stream.</summary>
+    async Task StreamAsync(LanePump pump, LaneFeed feed, CancellationToken interrupt, CancellationToken cancellationToken)
     {
-        // A session that was opened again after a failure goes on from its log if that still reaches back.
-        if (Lane.Log is { } kept)
+        if (context.Spill is not { } spill)
         {
-            if (Lane.State == LaneState.Attached && kept.TryRewind())
-            {
-                ShowStreaming(session);
-                await ReadAsync(pump, kept, interrupt, cancellationToken).ConfigureAwait(false);
-                return;
-            }
-
-            Hub.Detach(Lane);
+            await feed.RunAsync(interrupt, cancellationToken).ConfigureAwait(false);
+            return;
         }
 
-        if (!Hub.IsRunning)
+        if (spill.IsWanted)
         {
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(interrupt, cancellationToken);
-            LaneAttachment attachment;
-            try
-            {
-                attachment = await Hub.AttachAsync(Lane, either.Token).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-            {
-                return;
-            }
-
-            if (Lane.Passed >= attachment.Boundary)
-            {
-                Hub.Joined(Lane);
-                ShowStreaming(session);
-                await ReadAsync(pump, attachment.Log, interrupt, cancellationToken).ConfigureAwait(false);
-                return;
-            }
-
-            Hub.Detach(Lane);
+            await new SpillDrain(context, spill, pump, time).RunAsync(interrupt, cancellationToken).ConfigureAwait(false);
+            return;
         }
 
-        var joined = await new LaneCatchUp(context, pump).RunAsync(() => ShowStreaming(session), interrupt, cancellationToken).ConfigureAwait(false);
-        if (joined is { } log)
-            await ReadAsync(pump, log, interrupt, cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>From the main stream's log, until that ends or the tables change.</summary>
-    async Task ReadAsync(LanePump pump, LaneLog log, CancellationToken interrupt, CancellationToken cancellationToken)
-    {
-        _reading = true;
-        try
-        {
-            await pump.RunAsync(log, null, interrupt, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _reading = false;
-        }
+        using var hold = await spill.EnterAsync(interrupt, cancellationToken).ConfigureAwait(false);
+        if (hold is not null && !spill.IsWanted)
+            await feed.RunAsync(interrupt, cancellationToken).ConfigureAwait(false);
     }
 
     void Applied(ApplyResult result, long bytes, TimeSpan took)

@@ -1,4 +1,5 @@
 using Rosetta.Actors.Destinations;
+using Rosetta.Actors.Spill;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Lanes;
 using Rosetta.Core.Pipelines;
@@ -19,7 +20,7 @@ sealed class PipelineAccount(TimeProvider time, string node)
         PipelineRun run, bool stopping, IReadOnlyList<(long Id, DestinationStatus Status, Lane Lane)> destinations, Action<PipelineState, Fault?> changed)
     {
         var conditions = destinations.Select(d => new DestinationCondition(
-            d.Status.Health(d.Lane.State, d.Lane.Behind), d.Status.Applied is not null, d.Status.Tables.Any(t => t.State == TableState.Error) || d.Status.StoreFault is not null,
+            d.Status.Health(d.Lane.Shown, d.Lane.Behind), d.Status.Applied is not null, d.Status.Tables.Any(t => t.State == TableState.Error) || d.Status.StoreFault is not null,
             d.Status.Fault)).ToList();
         var (state, fault) = PipelineHealth.Of(new PipelineCondition(true, stopping, run.Source.Ready, run.Source.Fault, conditions));
         Enter(state, fault, changed);
@@ -51,13 +52,13 @@ sealed class PipelineAccount(TimeProvider time, string node)
     DestinationReport OfDestination(PipelineRun run, long id, DestinationStatus status, Lane lane, DestinationHealth health)
     {
         // A lane that streams moves on over WAL that holds nothing for it, too.
-        if (status.Applied is not null && lane.State == LaneState.Attached)
+        if (status.Applied is not null && lane.Shown == LaneState.Attached)
             status.AppliedUpTo(lane.Passed);
         var applied = status.Applied;
         var current = run.Source.Current;
         var fault = status.Fault ?? Unparkable(status.StoreFault);
         return new DestinationReport(
-            id, health, lane.State, run.Source.RetainedBytes, applied,
+            id, health, lane.Shown, run.Source.RetainedBytes, applied,
             applied is { } a && current is { } c ? c.BytesSince(a) : null,
             applied is null ? null : Lag(lane),
             status.LastSuccess, fault?.Reason, fault?.Remedy,
@@ -70,7 +71,20 @@ sealed class PipelineAccount(TimeProvider time, string node)
             })])
         {
             DlqCount = status.Parked,
+            Spill = status.Spill is { } spill ? SpillReportOf(spill) : null,
         };
+    }
+
+    static SpillReport? SpillReportOf(LaneSpill spill)
+    {
+        var (extent, fault) = (spill.Extent, spill.Fault);
+        if (extent is null && fault is null)
+            return null;
+        var (written, drained) = spill.Rate.Current;
+        return new SpillReport(
+            extent?.Transactions ?? 0, extent?.Bytes ?? 0, extent?.RawBytes ?? 0, extent?.From, extent?.Through, extent?.Oldest, Math.Round(written), Math.Round(drained),
+            extent is not null && drained > written ? Math.Round(extent.RawBytes / (drained - written)) : null, extent?.Abandoned ?? fault?.Reason,
+            extent?.Abandoned is null ? fault?.Remedy : null);
     }
 
     /// <summary>The destination goes on; what it refuses would stop it.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 using Rosetta.Actors.Replication;
+using Rosetta.Core.Spill;
 using Rosetta.Core.Tables;
 using Rosetta.Store.Jobs;
 using Rosetta.Store.Pipelines;
@@ -35,7 +36,13 @@ public sealed partial class PipelineActor
 
     abstract record Own : INoSerializationVerificationNeeded, IDeadLetterSuppression;
 
-    sealed record Loaded(int Generation, PipelineDefinition? Definition, long Epoch, ImmutableArray<PipelineRequest> Requests, bool ResyncsAreFresh = false) : Own;
+    sealed record Loaded(int Generation, PipelineDefinition? Definition, long Epoch, ImmutableArray<PipelineRequest> Requests, bool ResyncsAreFresh = false) : Own
+    {
+        /// <summary>What is spilled of its destinations.</summary>
+        public IReadOnlyList<SpillExtent> Spilled { get; init; } = [];
+    }
+
+    sealed record SpillWanted(long Epoch, IReadOnlyList<long> Destinations) : Own;
 
     sealed record LoadFailed(int Generation, Exception Error) : Own;
 

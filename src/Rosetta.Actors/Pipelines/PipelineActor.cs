@@ -59,6 +59,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         Receive<RequestFinished>(OnRequestFinished);
         Receive<TableOrderDone>(OnTableOrderDone);
         Receive<PlansChanged>(OnPlansChanged);
+        Receive<SpillWanted>(OnSpillWanted);
         Receive<Refreshed>(OnRefreshed);
         Receive<JobTick>(_ => LookForJobs());
         Receive<JobsFound>(OnJobsFound);
@@ -112,7 +113,9 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         var begun = await BeginResyncsAsync(requests, epoch, limit.Token).ConfigureAwait(false);
         if (begun)
             definition = await _services.Pipelines.FindAsync(_id, limit.Token).ConfigureAwait(false);
-        return new Loaded(generation, definition, epoch, requests, begun);
+        // The epoch is ours: nobody writes to them any more.
+        var spilled = _services.Spill is { } spill ? await spill.ListAsync(_id, limit.Token).ConfigureAwait(false) : [];
+        return new Loaded(generation, definition, epoch, requests, begun) { Spilled = spilled };
     }
 
     void OnLoadFailed(LoadFailed failed)
@@ -145,6 +148,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         started.Actor = _replication;
         var self = Self;
         run.PlansChanged = ids => self.Tell(new PlansChanged(run.Epoch, ids));
+        run.SpillWanted = ids => self.Tell(new SpillWanted(run.Epoch, ids));
+        run.Spilled = loaded.Spilled;
         run.Refreshes.Done = ids => self.Tell(new Refreshed(run.Epoch, ids));
         // What an earlier incarnation left open is found again, and belongs to this one.
         ForgetRequests();
@@ -162,7 +167,8 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         var id = attached.Destination.Id;
         var self = Self;
         var status = new DestinationStatus(_services.Time);
-        var lane = run.Hub.Register(id, Lsn.Zero);
+        var (lane, spill) = Register(run, attached);
+        status.Spill = spill;
         var letters = _services.DeadLetters is { } store
             ? new LaneLetters(store, new DeadLetterQueue(run.Definition.Source.Id, _id, id, attached.Generation), run.Epoch, _services.Settings.RecoveryInterval, _services.Settings.RecoveryTries)
             {
@@ -188,6 +194,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             plan => run.DriftsStored[id] = plan)
         {
             Letters = letters,
+            Spill = spill,
             ChunkRows = _services.Settings.ChunkRows,
             RangedFrom = _services.Settings.RangedFrom,
             SnapshotBudget = _services.Settings.SnapshotBudget,

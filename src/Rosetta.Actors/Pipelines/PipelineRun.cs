@@ -1,7 +1,10 @@
 using System.Collections.Concurrent;
 using Rosetta.Actors.Destinations;
 using Rosetta.Actors.Replication;
+using Rosetta.Actors.Spill;
 using Rosetta.Core.Lanes;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Spill;
 using Rosetta.Core.Tables;
 using Rosetta.Store.Pipelines;
 using Rosetta.Store.Runtime;
@@ -78,8 +81,29 @@ public sealed class PipelineRun : IDisposable
         var rested = (LaneSource.Record?.RestedOn ?? []).ToDictionary(r => r.DestinationId);
         foreach (var (id, position) in Stored)
             rested[id] = position;
+        // What a spill log has the slot lets go: a destination below that, and without its log, has a gap.
+        foreach (var (id, spill) in Spills)
+        {
+            if (spill.Extent is { } extent && (!rested.TryGetValue(id, out var at) || at.Generation != spill.Log.Generation || at.Position < extent.Through))
+                rested[id] = new RestedOn(id, spill.Log.Generation, extent.Through);
+        }
+
         return rested.Values;
     }
+
+    /// <summary>What earlier incarnations left in spill logs.</summary>
+    public IReadOnlyList<SpillExtent> Spilled { get; set; } = [];
+
+    /// <summary>The spill logs of its destinations, where they may have any.</summary>
+    public ConcurrentDictionary<long, LaneSpill> Spills { get; } = new();
+
+    /// <summary>Told the destinations whose changes have to be spilled.</summary>
+    public Action<IReadOnlyList<long>> SpillWanted { get; set; } = static _ => { };
+
+    /// <summary>The lowest position that a destination may be at, as far as it is known; null: it is not.</summary>
+    public Lsn? LowestOf(long destinationId, Guid generation) =>
+        Stored.TryGetValue(destinationId, out var stored) && stored.Generation == generation ? stored.Position
+        : LaneSource.Record?.RestedOn.Where(r => r.DestinationId == destinationId && r.Generation == generation).Select(r => (Lsn?)r.Position).FirstOrDefault();
 
     /// <summary>Requests that are being carried out.</summary>
     public ResyncOrders Orders { get; } = new();

@@ -1,6 +1,8 @@
+using Rosetta.Actors.Spill;
 using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Lanes;
+using Rosetta.Core.Spill;
 using Rosetta.Store.Destinations;
 using Rosetta.Store.Jobs;
 using Rosetta.Store.Monitoring;
@@ -31,6 +33,9 @@ public sealed record PipelineServices(
 {
     /// <summary>Keeps changes that cannot be applied; null: such a change stops its table.</summary>
     public IDeadLetterStore? DeadLetters { get; init; }
+
+    /// <summary>Takes the changes of destinations that hold too much WAL; null: they hold it.</summary>
+    public ISpillStore? Spill { get; init; }
 }
 
 /// <summary>Section <c>Rosetta:Pipelines</c> of the configuration; every value has a default for one machine.</summary>
@@ -99,6 +104,18 @@ public sealed record PipelineSettings
     /// <summary>Backfill jobs of a pipeline that are carried out at once; further ones wait.</summary>
     public int BackfillJobs { get; init; } = 2;
 
+    /// <summary>WAL that the slot may make the source keep for a destination that does not follow, in bytes; its changes are spilled in time for it. 0: any.</summary>
+    public long SpillWal { get; init; } = SpillLimits.Default.Wal;
+
+    /// <summary>Size of a destination's spill log as it is stored, in bytes.</summary>
+    public long SpillBytes { get; init; } = SpillLimits.Default.Bytes;
+
+    /// <summary>Age of the oldest part of a spill log.</summary>
+    public TimeSpan SpillAge { get; init; } = SpillLimits.Default.Age;
+
+    /// <summary>What becomes of a destination whose spill log has come to one of these bounds.</summary>
+    public SpillEnd SpillEnd { get; init; } = SpillLimits.Default.End;
+
     /// <summary>Retained WAL at which a notification is raised, in bytes.</summary>
     public long WalWarningBytes { get; init; } = 1L << 30;
 
@@ -107,4 +124,13 @@ public sealed record PipelineSettings
 
     /// <summary>Time a drain may take before the rest is left to the next incarnation.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <exception cref="ArgumentException">A value is none; the message names its key and what is allowed.</exception>
+    public void Validate()
+    {
+        if (SpillWal is < 0 or > 0 and < 64 << 20)
+            throw new ArgumentException($"Rosetta:Pipelines:SpillWal is {SpillWal}; it must be 0 or at least {64 << 20} bytes: WAL comes in segments of 16 MB.");
+        if (SpillBytes <= 0 || SpillAge <= TimeSpan.Zero)
+            throw new ArgumentException("Rosetta:Pipelines:SpillBytes and SpillAge must be above 0.");
+    }
 }

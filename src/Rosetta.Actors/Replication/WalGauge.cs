@@ -1,5 +1,9 @@
 using Akka.Event;
+using Npgsql;
 using Rosetta.Actors.Pipelines;
+using Rosetta.Actors.Spill;
+using Rosetta.Core.Pipelines;
+using Rosetta.Core.Positions;
 using Rosetta.Postgres.Source;
 using Rosetta.Store.Configuration;
 using Rosetta.Store.Monitoring;
@@ -12,10 +16,14 @@ sealed class WalGauge(PipelineRun run, SourceLink link, ILoggingAdapter log)
     static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     bool _warned;
+    long _budget;
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         await using var connection = await link.Database.OpenAsync(cancellationToken).ConfigureAwait(false);
+        _budget = await SlotMeasure.ReadKeepSizeAsync(connection, cancellationToken).ConfigureAwait(false) is { } keep
+            ? Math.Min(run.Services.Settings.SpillWal, keep / 2)
+            : run.Services.Settings.SpillWal;
         using var timer = new PeriodicTimer(Interval, run.Services.Time);
         do
         {
@@ -23,9 +31,38 @@ sealed class WalGauge(PipelineRun run, SourceLink link, ILoggingAdapter log)
             run.Source.Current = measured.Current;
             run.Source.RetainedBytes = measured.RetainedBytes;
             run.Source.ActiveBackends = measured.ActiveBackends;
+            Spill(measured.Current);
+            await LetGoAsync(connection, measured.Current, cancellationToken).ConfigureAwait(false);
             await WarnAsync(measured.RetainedBytes ?? 0, cancellationToken).ConfigureAwait(false);
         }
         while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false));
+    }
+
+    /// <summary>The lanes that have to let the slot go on, if any: told again each time, until they do.</summary>
+    void Spill(Lsn current)
+    {
+        var lanes = run.Hub.Lanes.Select(l => new SpillCandidate(l.DestinationId, l.Holds, l.IsSpilling || (l.State == LaneState.Attached && !l.Failing))).ToList();
+        if (SpillPolicy.Choose(lanes, current, _budget) is { Count: > 0 } chosen)
+            run.SpillWanted(chosen);
+    }
+
+    /// <summary>Where every destination was given up nobody reads the slot and nobody waits for it: it goes on all the same, or the source would keep its WAL for nobody.</summary>
+    async Task LetGoAsync(NpgsqlConnection connection, Lsn current, CancellationToken cancellationToken)
+    {
+        var lanes = run.Hub.Lanes;
+        if (lanes.Count == 0 || run.Hub.IsRunning || !lanes.All(l => l.IsGivenUp) || run.Source.Confirmed >= current)
+            return;
+        if (!await link.RecordAcknowledgementAsync(current, cancellationToken).ConfigureAwait(false))
+            return;
+        try
+        {
+            run.Source.Confirmed = await SlotMeasure.AdvanceAsync(connection, link.Slot, current, cancellationToken).ConfigureAwait(false);
+            run.Hub.SlotStandsAt(run.Source.Confirmed.Value);
+        }
+        catch (PostgresException e) when (e.SqlState == PostgresErrorCodes.ObjectInUse)
+        {
+            // A stream has just begun: it acknowledges.
+        }
     }
 
     /// <summary>Once each time the bound is passed.</summary>

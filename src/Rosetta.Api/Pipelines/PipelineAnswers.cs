@@ -63,7 +63,31 @@ public sealed record PipelineDestinationAnswer(
     DateTime? LastSuccessTime,
     string? LastError,
     string? Remedy,
-    ImmutableArray<TableAnswer> Tables);
+    ImmutableArray<TableAnswer> Tables)
+{
+    /// <summary>Transactions in its spill log, which it still has to apply.</summary>
+    public long SpilledTransactions => Spill?.Transactions ?? 0;
+
+    /// <summary>The spill log's size as it is stored.</summary>
+    public long SpilledBytes => Spill?.Bytes ?? 0;
+
+    /// <summary>Its spill log; null while it has none.</summary>
+    public SpillAnswer? Spill { get; init; }
+}
+
+/// <summary>What waits for a destination in its spill log.</summary>
+/// <param name="Bytes">As they are stored, compressed.</param>
+/// <param name="RawBytes">As they came.</param>
+/// <param name="From">Where in the source's WAL it begins.</param>
+/// <param name="Through">Where it ends; the slot is free to move up to there.</param>
+/// <param name="Oldest">When its oldest part was written.</param>
+/// <param name="WrittenPerSecond">Raw bytes.</param>
+/// <param name="DrainedPerSecond">Raw bytes.</param>
+/// <param name="SecondsLeft">Until it is empty; null while it is not getting emptier.</param>
+/// <param name="Error">Why it cannot be written or read, or was given up.</param>
+public sealed record SpillAnswer(
+    long Transactions, long Bytes, long RawBytes, string? From, string? Through, DateTime? Oldest, double WrittenPerSecond, double DrainedPerSecond, double? SecondsLeft,
+    string? Error, string? Remedy);
 
 /// <summary>A table at a destination in answers.</summary>
 /// <param name="State">PENDING, SNAPSHOTTING, CATCHING_UP, STREAMING, INSERT_ONLY, RESYNCING, PAUSED, PARKED, ERROR or EXCLUDED.</param>

@@ -62,6 +62,9 @@ static class PipelineViews
             : new PipelineDestinationAnswer(
                 id, name, type, stopped && reported.HealthStatus != "ERROR" ? "PAUSED" : reported.HealthStatus, stopped ? "DETACHED" : reported.Lane,
                 reported.AppliedLsn, reported.LagBytes, reported.LagSeconds, reported.WalSize, reported.DlqCount, reported.LastSuccessTime, reported.LastError,
-                reported.Remedy, [.. reported.Tables.Select(ToAnswer)]);
+                reported.Remedy, [.. reported.Tables.Select(ToAnswer)])
+            {
+                Spill = reported.Spill is { } json ? JsonSerializer.Deserialize<SpillAnswer>(json, Json) : null,
+            };
     }
 }

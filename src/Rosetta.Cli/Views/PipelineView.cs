@@ -102,12 +102,25 @@ public static class PipelineView
         {
             if (d.LastError is not null)
                 yield return Fault(d.Name, d.LastError, d.Remedy);
+            if (d.Spill is { } spill)
+                yield return Spill(d.Name, spill);
             foreach (var t in d.Tables ?? [])
             {
                 if (t.Error is not null)
                     yield return Fault($"{d.Name} {t.Table}", t.Error, t.Remedy);
             }
         }
+    }
+
+    static Markup Spill(string where, DestinationSpill spill)
+    {
+        var speed = spill.SecondsLeft is not null || spill.DrainedPerSecond > 0
+            ? $", {Quantities.Bytes((long)spill.DrainedPerSecond)}/s drained{Left(spill.SecondsLeft)}"
+            : $", {Quantities.Bytes((long)spill.WrittenPerSecond)}/s written";
+        var waits = $"[yellow]{Markup.Escape(where)}[/]: {Quantities.Count(spill.Transactions)} transactions ({Quantities.Bytes(spill.Bytes)}) wait in the spill log{speed}";
+        return spill.Error is null
+            ? new Markup($"{waits}\n")
+            : new Markup($"{waits}\n[red]{Markup.Escape(where)}[/] spill log: {Markup.Escape(spill.Error)}\n  [yellow]{Markup.Escape(spill.Remedy ?? "")}[/]\n");
     }
 
     static Markup Fault(string where, string error, string? remedy)

@@ -44,7 +44,20 @@ public sealed record PipelineDestination(
     DateTimeOffset? LastSuccessTime,
     string? LastError,
     string? Remedy,
-    IReadOnlyList<DestinationTable>? Tables);
+    IReadOnlyList<DestinationTable>? Tables)
+{
+    /// <summary>Its spill log; null while it has none.</summary>
+    public DestinationSpill? Spill { get; init; }
+}
+
+/// <summary>What waits for a destination in its spill log.</summary>
+/// <param name="Bytes">As they are stored, compressed.</param>
+/// <param name="RawBytes">As they came.</param>
+/// <param name="SecondsLeft">Until it is empty; null while it is not getting emptier.</param>
+/// <param name="Error">Why it cannot be written or read, or was given up.</param>
+public sealed record DestinationSpill(
+    long Transactions, long Bytes, long RawBytes, string? From, string? Through, DateTimeOffset? Oldest, double WrittenPerSecond, double DrainedPerSecond, double? SecondsLeft,
+    string? Error, string? Remedy);
 
 /// <summary>A table at a destination.</summary>
 public sealed record DestinationTable(

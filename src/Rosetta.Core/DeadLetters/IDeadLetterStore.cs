@@ -55,7 +55,4 @@ public sealed record DeadLetterGroup(
 
 /// <summary>The store cannot take or give entries now.</summary>
 /// <param name="fault">Transient: it is tried again. Operator: somebody has to act first, as its remedy says.</param>
-public sealed class DeadLetterStoreException(Fault fault, Exception? cause = null) : Exception(fault.ForLog, cause)
-{
-    public Fault Fault { get; } = fault;
-}
+public sealed class DeadLetterStoreException(Fault fault, Exception? cause = null) : FaultException(fault, cause);

@@ -21,7 +21,7 @@ public sealed class FencedException(string where, long ourEpoch)
 }
 
 /// <summary>A failure that carries its own classification and remedy.</summary>
-public sealed class FaultException(Fault fault, Exception? cause = null) : Exception(fault.ForLog, cause)
+public class FaultException(Fault fault, Exception? cause = null) : Exception(fault.ForLog, cause)
 {
     public Fault Fault { get; } = fault;
 }
@@ -41,10 +41,6 @@ public static class ErrorPolicy
                     return ErrorClass.Transient;
                 case FaultException fault:
                     return fault.Fault.Class;
-                case DeadLetters.DeadLetterStoreException store:
-                    return store.Fault.Class;
-                case Spill.SpillStoreException spill:
-                    return spill.Fault.Class;
                 case ISqlStateError { SqlState: { } state }:
                     return Classify(state);
                 case System.Data.Common.DbException { SqlState: { } dbState }:
@@ -86,10 +82,6 @@ public static class ErrorPolicy
         {
             if (e is FaultException fault)
                 return fault.Fault;
-            if (e is DeadLetters.DeadLetterStoreException store)
-                return store.Fault;
-            if (e is Spill.SpillStoreException spill)
-                return spill.Fault;
             state ??= (e as ISqlStateError)?.SqlState ?? (e as System.Data.Common.DbException)?.SqlState;
             if (e.InnerException is not { } cause || e is ISqlStateError)
                 continue;

@@ -1,6 +1,6 @@
 namespace Rosetta.Core.Failpoints;
 
-/// <summary>Every failpoint there is, in the order a pipeline meets them. Tests run through <see cref="All"/>, and through <see cref="Parking"/>.</summary>
+/// <summary>Every failpoint there is, in the order a pipeline meets them. Tests run through <see cref="All"/>, <see cref="Parking"/> and <see cref="Spill"/>.</summary>
 public static class FailpointNames
 {
     // Take-over and slot
@@ -46,6 +46,14 @@ public static class FailpointNames
     public const string LaneBoundarySet = "lane.boundary-set";
     public const string LaneJoined = "lane.joined";
 
+    // Spill
+    public const string SpillOpened = "spill.opened";
+    public const string SpillBeforeAppend = "spill.before-append";
+    public const string SpillAppended = "spill.appended";
+    public const string SpillRemoved = "spill.removed";
+    public const string SpillDrained = "spill.drained";
+    public const string SpillAbandoned = "spill.abandoned";
+
     // Stop
     public const string StopDraining = "pipeline.stop-draining";
     public const string StopReleased = "pipeline.stop-released";
@@ -64,9 +72,14 @@ public static class FailpointNames
     /// <summary>Those that a pipeline meets where changes are parked.</summary>
     public static readonly IReadOnlyList<string> Parking = [ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted];
 
+    /// <summary>Those that a lane meets whose changes are spilled and drained.</summary>
+    public static readonly IReadOnlyList<string> Spill = [SpillOpened, SpillBeforeAppend, SpillAppended, SpillRemoved, SpillDrained];
+
+    static readonly IReadOnlyList<string> Every = [.. All, .. Parking, .. Spill, SpillAbandoned];
+
     internal static void Require(string name)
     {
-        if (!All.Contains(name) && !Parking.Contains(name))
-            throw new FormatException($"{Failpoint.SettingName}: '{name}' is no failpoint; there are: {string.Join(", ", All.Concat(Parking))}.");
+        if (!Every.Contains(name))
+            throw new FormatException($"{Failpoint.SettingName}: '{name}' is no failpoint; there are: {string.Join(", ", Every)}.");
     }
 }

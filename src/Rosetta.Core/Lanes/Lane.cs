@@ -12,11 +12,15 @@ public sealed class Lane
     readonly TimeProvider _time;
     readonly Lock _gate = new();
     ulong _passed;
+    ulong _spilled;
     long _lastCommitTime;
     long _behindSince;
     volatile LaneState _state = LaneState.Detached;
     volatile bool _failing;
     volatile bool _awaitsMore;
+    volatile bool _isSpilling;
+    volatile bool _isDraining;
+    volatile bool _isGivenUp;
     TimeSpan _heldOthers;
     long _heldOthersAt;
 
@@ -45,19 +49,49 @@ public sealed class Lane
         }
     }
 
-    /// <summary>
-    /// Everything with a commit LSN below is durable at the destination or does not concern it; the slot is not acknowledged past it.
-    /// Never goes back.
-    /// </summary>
+    /// <summary>Where the destination gets its changes from, as it is shown.</summary>
+    public LaneState Shown => _isDraining ? LaneState.Draining : _isSpilling ? LaneState.Spilling : _state;
+
+    /// <summary>Everything with a commit LSN below is durable at the destination or does not concern it. Never goes back.</summary>
     public Lsn Passed => new(Volatile.Read(ref _passed));
+
+    /// <summary>Everything with a commit LSN below is durable at the destination or in its spill log; null: there is none.</summary>
+    public Lsn? Spilled => Volatile.Read(ref _spilled) is var end and not 0 ? new Lsn(end) : null;
+
+    /// <summary>The slot is not acknowledged past it, and a stream for this lane begins there. Null: the lane was given up and holds nothing.</summary>
+    public Lsn? Holds => _isGivenUp ? null : Feeds;
+
+    /// <summary>Where a stream for this lane begins: behind what its destination or its spill log has.</summary>
+    public Lsn Feeds => Lsn.MaxOf(Passed, Spilled ?? Lsn.Zero);
+
+    /// <summary>What comes for it is written to its spill log.</summary>
+    public bool IsSpilling
+    {
+        get => _isSpilling;
+        set => _isSpilling = value;
+    }
+
+    /// <summary>Its destination gets what the spill log has.</summary>
+    public bool IsDraining
+    {
+        get => _isDraining;
+        set => _isDraining = value;
+    }
+
+    /// <summary>What it lacked was let go; only a copy of its tables brings the destination back.</summary>
+    public bool IsGivenUp
+    {
+        get => _isGivenUp;
+        set => _isGivenUp = value;
+    }
 
     /// <summary>Commit time at the source of the last applied transaction, microseconds since 2000-01-01 UTC; 0 before the first.</summary>
     public long LastCommitTime => Volatile.Read(ref _lastCommitTime);
 
-    /// <summary>The destination does not answer: no grace is given when its log is full.</summary>
+    /// <summary>The destination does not answer, and nothing takes its changes instead: no grace is given when its log is full.</summary>
     public bool Failing
     {
-        get => _failing;
+        get => _failing && !_isSpilling;
         set => _failing = value;
     }
 
@@ -99,13 +133,20 @@ public sealed class Lane
         }
     }
 
+    /// <summary>Told by whoever writes the spill log, or empties it: how far it goes; null: it is empty.</summary>
+    public void Spill(Lsn? end)
+    {
+        Volatile.Write(ref _spilled, end?.Value ?? 0);
+        Outstanding(end is not null);
+    }
+
     /// <summary>Told by the pump: something is waiting to be applied, or nothing is.</summary>
     public void Outstanding(bool any)
     {
         lock (_gate)
         {
-            // A lane on its own stream is behind whatever its log holds.
-            if (!any && _state == LaneState.Attached)
+            // A lane on its own stream, or with a spill log, is behind whatever its log holds.
+            if (!any && _state == LaneState.Attached && Spilled is null)
                 Volatile.Write(ref _behindSince, 0);
             else if (any && _behindSince == 0)
                 Volatile.Write(ref _behindSince, Math.Max(1, _time.GetTimestamp()));

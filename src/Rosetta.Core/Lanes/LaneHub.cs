@@ -55,13 +55,16 @@ public sealed partial class LaneHub : IChangeConsumer, IDisposable
     /// <summary>
     /// Adds a lane, detached, as a hold on the slot: at <paramref name="holdsAt"/>, but not below what is already being acknowledged.
     /// </summary>
-    public Lane Register(long destinationId, Lsn holdsAt)
+    /// <param name="spilled">How far its spill log goes; null: it has none.</param>
+    public Lane Register(long destinationId, Lsn holdsAt, Lsn? spilled = null)
     {
         lock (_gate)
         {
             if (_lanes.TryGetValue(destinationId, out var known))
                 return known;
-            var lane = new Lane(destinationId, Lsn.MaxOf(holdsAt, _acknowledging), _time);
+            var lane = new Lane(destinationId, spilled is null ? Lsn.MaxOf(holdsAt, _acknowledging) : holdsAt, _time);
+            if (spilled is not null)
+                lane.Spill(spilled);
             _lanes.Add(destinationId, lane);
             return lane;
         }
@@ -76,8 +79,12 @@ public sealed partial class LaneHub : IChangeConsumer, IDisposable
         lock (_gate)
         {
             _acknowledging = Lsn.MaxOf(_acknowledging, confirmed);
+            // What a spill log has is still to be applied, whatever the slot has let go.
             foreach (var lane in _lanes.Values)
-                lane.Pass(confirmed);
+            {
+                if (lane.Spilled is null && !lane.IsGivenUp)
+                    lane.Pass(confirmed);
+            }
         }
     }
 
@@ -96,18 +103,18 @@ public sealed partial class LaneHub : IChangeConsumer, IDisposable
     }
 
     /// <summary>
-    /// The position the slot may be acknowledged at: the lowest of all lanes, detached ones included. Null without lanes. The answer
+    /// The position the slot may be acknowledged at: the lowest that a lane holds, detached ones included. Null when none holds any. The answer
     /// counts as given: a lane registered later holds no lower.
     /// </summary>
     public Lsn? TakeAcknowledgeable()
     {
         lock (_gate)
         {
-            if (_lanes.Count == 0)
-                return null;
             var lowest = Lsn.Max;
             foreach (var lane in _lanes.Values)
-                lowest = Lsn.Min(lowest, lane.Passed);
+                lowest = Lsn.Min(lowest, lane.Holds ?? Lsn.Max);
+            if (lowest == Lsn.Max)
+                return null;
             _acknowledging = Lsn.MaxOf(_acknowledging, lowest);
             return lowest;
         }
@@ -221,7 +228,7 @@ public sealed partial class LaneHub : IChangeConsumer, IDisposable
                 return null;
             var lowest = Lsn.Max;
             foreach (var joining in _joining)
-                lowest = Lsn.Min(lowest, joining.Lane.Passed);
+                lowest = Lsn.Min(lowest, joining.Lane.Feeds);
             return lowest;
         }
     }
@@ -294,7 +301,7 @@ public sealed partial class LaneHub : IChangeConsumer, IDisposable
             if (_inHand is { } batch)
                 log.TryAppend(batch);
             joining.Lane.Log = log;
-            if (joining.Lane.Passed >= _deliveredUpTo)
+            if (joining.Lane.Feeds >= _deliveredUpTo)
                 joining.Lane.State = LaneState.Attached;
             joining.Done.SetResult(new LaneAttachment(log, _deliveredUpTo));
         }

@@ -20,17 +20,19 @@ public enum PumpEnd
 }
 
 /// <summary>
-/// Moves batches from a log to a destination. While a group is applied the next one gathers; at low load a change leaves at once, at high
+/// Moves batches from a log to where they are applied or kept. While a group is applied the next one gathers; at low load a change leaves at once, at high
 /// load groups grow up to their bounds. A group ends at a transaction boundary unless one transaction alone is larger than the bounds.
 /// </summary>
 /// <param name="gate">Where chunks of tables wait for their place between two groups.</param>
-/// <param name="rewriter">What becomes of the changes on their way; null: they go as they are.</param>
-public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds bounds, Applied applied, LandingGate gate, IGroupRewriter? rewriter = null)
+public sealed class LanePump(Lane lane, ILaneSink sink, GroupBounds bounds, Applied applied, LandingGate gate)
 {
     readonly List<ChangeBatch> _group = [];
 
+    /// <summary>How far it has come.</summary>
+    public Lsn Passed => sink.Passed;
+
     /// <param name="log">Read from its cursor on.</param>
-    /// <param name="until">Stop once the lane has passed this position; null to go on.</param>
+    /// <param name="until">Stop once this position has been passed; null to go on.</param>
     /// <param name="interrupt">Stops between two groups.</param>
     /// <param name="cancellationToken">Stops at once; the open group is not applied.</param>
     public async Task<PumpEnd> RunAsync(LaneLog log, Lsn? until, CancellationToken interrupt, CancellationToken cancellationToken)
@@ -44,8 +46,8 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
             {
                 if (!open)
                 {
-                    await gate.LandAsync(lane.Passed, cancellationToken).ConfigureAwait(false);
-                    if (until is { } goal && lane.Passed >= goal)
+                    await gate.LandAsync(sink.Passed, cancellationToken).ConfigureAwait(false);
+                    if (until is { } goal && sink.Passed >= goal)
                         return PumpEnd.Reached;
                     if (interrupt.IsCancellationRequested)
                         return PumpEnd.Interrupted;
@@ -85,7 +87,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
 
                 lane.Outstanding(true);
                 var began = Stopwatch.GetTimestamp();
-                var result = await ApplyAsync(group, cancellationToken).ConfigureAwait(false);
+                var result = await sink.ApplyAsync(group, cancellationToken).ConfigureAwait(false);
                 if (!open)
                     Pass(log, group.DeliveredUpTo, result.LastCommitTime);
                 applied(result, _group.Sum(static b => b.Size), Stopwatch.GetElapsedTime(began));
@@ -98,25 +100,9 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
         }
     }
 
-    async ValueTask<ApplyResult> ApplyAsync(ApplyGroup group, CancellationToken cancellationToken)
-    {
-        if (rewriter is null)
-            return await session.ApplyAsync(group, cancellationToken).ConfigureAwait(false);
-        var rewritten = await rewriter.RewriteAsync(group.Batches, session, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            return await session.ApplyAsync(new ApplyGroup(rewritten), cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            foreach (var batch in rewritten)
-                batch.Release();
-        }
-    }
-
     void Pass(LaneLog log, Lsn position, long lastCommitTime)
     {
-        lane.Pass(position, lastCommitTime);
+        sink.Pass(position, lastCommitTime);
         log.Durable(position);
         lane.Outstanding(log.UnreadBytes > 0);
     }
@@ -138,7 +124,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
                 return true;
             if (_group.Count == 0 && !open)
             {
-                switch (await gate.IdleAsync(token => WaitAsync(log, token), lane.Passed, idle).ConfigureAwait(false))
+                switch (await gate.IdleAsync(token => WaitAsync(log, token), sink.Passed, idle).ConfigureAwait(false))
                 {
                     case null:
                         return true;
@@ -195,7 +181,7 @@ public sealed class LanePump(Lane lane, IDestinationSession session, GroupBounds
     {
         ReleaseGroup();
         if (open)
-            await session.RollbackAsync(cancellationToken).ConfigureAwait(false);
+            await sink.RollbackAsync(cancellationToken).ConfigureAwait(false);
     }
 
     void ReleaseGroup()

@@ -70,7 +70,4 @@ public sealed record StoredPart(long Sequence, SpillPart Part);
 
 /// <summary>The spill log cannot be written or read now.</summary>
 /// <param name="fault">Transient: it is tried again. Operator: somebody has to act first, as its remedy says.</param>
-public sealed class SpillStoreException(Fault fault, Exception? cause = null) : Exception(fault.ForLog, cause)
-{
-    public Fault Fault { get; } = fault;
-}
+public sealed class SpillStoreException(Fault fault, Exception? cause = null) : FaultException(fault, cause);

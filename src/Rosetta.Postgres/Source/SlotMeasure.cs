@@ -15,6 +15,24 @@ public readonly record struct SlotMeasure(Lsn Current, long? RetainedBytes, int 
           (SELECT count(*)::int FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND application_name NOT LIKE 'rosetta/%')
         """;
 
+    /// <summary>max_slot_wal_keep_size in bytes: a slot that needs more is invalidated. Null: there is no bound.</summary>
+    public static async Task<long?> ReadKeepSizeAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size'", connection);
+        return await command.ExecuteScalarAsync(cancellationToken) is long and >= 0 and var megabytes ? megabytes << 20 : null;
+    }
+
+    /// <summary>Moves a slot that nobody reads.</summary>
+    /// <returns>Where it stands now.</returns>
+    public static async Task<Lsn> AdvanceAsync(NpgsqlConnection connection, string slot, Lsn to, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand("SELECT end_lsn::text FROM pg_replication_slot_advance($1, $2::pg_lsn)", connection)
+        {
+            Parameters = { new() { Value = slot }, new() { Value = to.ToString() } },
+        };
+        return Lsn.Parse((string)(await command.ExecuteScalarAsync(cancellationToken))!);
+    }
+
     /// <summary>One round trip on a connection that is kept.</summary>
     public static async Task<SlotMeasure> ReadAsync(NpgsqlConnection connection, string slot, CancellationToken cancellationToken)
     {

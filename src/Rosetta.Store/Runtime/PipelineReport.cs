@@ -42,7 +42,25 @@ public sealed record DestinationReport(
 {
     /// <summary>Changes that are parked there; null: what was reported before stays.</summary>
     public long? DlqCount { get; init; }
+
+    /// <summary>Null: nothing is spilled.</summary>
+    public SpillReport? Spill { get; init; }
 }
+
+/// <summary>A destination's spill log.</summary>
+/// <param name="Transactions">That it still has to apply.</param>
+/// <param name="Bytes">As they are stored.</param>
+/// <param name="RawBytes">As they came.</param>
+/// <param name="From">Where it begins; null while it has nothing.</param>
+/// <param name="Through">Where it ends.</param>
+/// <param name="Oldest">When its oldest part was written.</param>
+/// <param name="WrittenPerSecond">Raw bytes, over the last seconds.</param>
+/// <param name="DrainedPerSecond">Raw bytes, over the last seconds.</param>
+/// <param name="SecondsLeft">Until it is empty; null when it is not getting emptier.</param>
+/// <param name="Error">Why it cannot be written or read, or was given up; null when it is fine.</param>
+public sealed record SpillReport(
+    long Transactions, long Bytes, long RawBytes, Lsn? From, Lsn? Through, DateTimeOffset? Oldest, double WrittenPerSecond, double DrainedPerSecond, double? SecondsLeft,
+    string? Error, string? Remedy);
 
 /// <param name="SnapshotRowsEstimated">Null when the source has no estimate.</param>
 public sealed record TableReport(

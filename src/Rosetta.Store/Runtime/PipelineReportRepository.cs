@@ -18,7 +18,7 @@ public sealed class PipelineReportRepository(ConfigDatabase database)
         destinations AS (
             SELECT r.* FROM fence, jsonb_to_recordset(@Destinations::jsonb) AS r (
                 destination_id bigint, health_status text, lane text, wal_size bigint, lag_bytes bigint, lag_seconds double precision, applied_lsn pg_lsn,
-                last_success_time timestamptz, last_error text, remedy text, dlq_count bigint, tables jsonb)
+                last_success_time timestamptz, last_error text, remedy text, dlq_count bigint, spill jsonb, tables jsonb)
             JOIN pipeline_destinations d ON d.pipeline_id = @PipelineId AND d.destination_id = r.destination_id
             -- Waits for a detach that is under way, and then leaves the destination out.
             FOR KEY SHARE OF d),
@@ -39,15 +39,15 @@ public sealed class PipelineReportRepository(ConfigDatabase database)
                 updated_at = excluded.updated_at),
         metadata AS (
             INSERT INTO pipeline_metadata AS m (pipeline_id, destination_id, health_status, lane, wal_size, lag_bytes, lag_seconds, applied_lsn,
-                last_success_time, last_error, remedy, dlq_count, updated_at)
+                last_success_time, last_error, remedy, dlq_count, spill, updated_at)
             SELECT @PipelineId, d.destination_id, d.health_status, d.lane, d.wal_size, d.lag_bytes, d.lag_seconds, d.applied_lsn, d.last_success_time, d.last_error, d.remedy,
-                coalesce(d.dlq_count, b.dlq_count, 0), clock_timestamp()
+                coalesce(d.dlq_count, b.dlq_count, 0), d.spill, clock_timestamp()
             FROM destinations d LEFT JOIN pipeline_metadata b ON b.pipeline_id = @PipelineId AND b.destination_id = d.destination_id
             ON CONFLICT (pipeline_id, destination_id) DO UPDATE SET health_status = excluded.health_status, lane = excluded.lane,
                 wal_size = excluded.wal_size, lag_bytes = excluded.lag_bytes, lag_seconds = excluded.lag_seconds,
                 applied_lsn = coalesce(excluded.applied_lsn, m.applied_lsn),
                 last_success_time = coalesce(excluded.last_success_time, m.last_success_time), last_error = excluded.last_error,
-                remedy = excluded.remedy, dlq_count = excluded.dlq_count, updated_at = excluded.updated_at),
+                remedy = excluded.remedy, dlq_count = excluded.dlq_count, spill = excluded.spill, updated_at = excluded.updated_at),
         gone AS (
             DELETE FROM table_states s USING destinations d
             WHERE s.pipeline_id = @PipelineId AND s.destination_id = d.destination_id AND jsonb_typeof(d.tables) = 'array'
@@ -113,6 +113,7 @@ public sealed class PipelineReportRepository(ConfigDatabase database)
         report.DlqCount,
         LastError = StoreTypes.Storable(report.LastError),
         Remedy = StoreTypes.Storable(report.Remedy),
+        Spill = report.Spill is { } spill ? spill with { Error = StoreTypes.Storable(spill.Error), Remedy = StoreTypes.Storable(spill.Remedy) } : null,
         Tables = report.Tables?.Select(t => new
         {
             TableName = t.Table.ToString(),

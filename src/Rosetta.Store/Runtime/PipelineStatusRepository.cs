@@ -18,7 +18,8 @@ public sealed class PipelineStatusRepository(ConfigDatabase database)
                     SELECT pipeline_id, state, node, since, restarts, last_error, remedy, slot, received_lsn, confirmed_lsn, wal_retained_bytes,
                         clock_timestamp() - updated_at AS age
                     FROM pipeline_runtime WHERE pipeline_id = ANY (@ids);
-                    SELECT pipeline_id, destination_id, health_status, lane, wal_size, lag_bytes, lag_seconds, applied_lsn, last_success_time, last_error, remedy, dlq_count
+                    SELECT pipeline_id, destination_id, health_status, lane, wal_size, lag_bytes, lag_seconds, applied_lsn, last_success_time, last_error, remedy, dlq_count,
+                        spill::text AS spill
                     FROM pipeline_metadata WHERE pipeline_id = ANY (@ids);
                     SELECT pipeline_id, destination_id, table_name, target, state, snapshot_rows, snapshot_rows_estimated, rows_inserted, rows_updated,
                         rows_deleted, error, remedy, snapshot_bytes, snapshot_rows_per_second, snapshot_seconds_left, snapshot_waits_for, last_resync::text AS last_resync

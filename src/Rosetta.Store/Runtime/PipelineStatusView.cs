@@ -61,6 +61,9 @@ public sealed record DestinationView
 
     public string? Remedy { get; init; }
 
+    /// <summary>A <see cref="SpillReport"/> as JSON; null: nothing is spilled.</summary>
+    public string? Spill { get; init; }
+
     public ImmutableArray<TableView> Tables { get; init; } = [];
 }
 

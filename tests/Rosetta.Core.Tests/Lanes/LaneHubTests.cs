@@ -205,7 +205,7 @@ public sealed class LaneHubTests : IDisposable
         var (frozen, _) = await AttachedAsync(1);
         var (inside, insideLog) = await AttachedAsync(2);
         using var enough = new CancellationTokenSource();
-        var pump = new LanePump(inside, new MemoryDestination().Open(), new GroupBounds(1, 1), static (_, _, _) => { }, new LandingGate())
+        var pump = new LanePump(inside, new DestinationSink(inside, new MemoryDestination().Open()), new GroupBounds(1, 1), static (_, _, _) => { }, new LandingGate())
             .RunAsync(insideLog, null, default, enough.Token);
         await DeliverAsync(_stream.First());
         var delivering = Task.CompletedTask;

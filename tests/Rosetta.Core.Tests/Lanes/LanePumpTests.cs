@@ -365,7 +365,7 @@ public sealed class LanePumpTests : IDisposable
         _hub.MainStarted(Lsn.Zero);
         var log = (await _hub.AttachAsync(lane, default)).Log;
         // Nothing may ever come from a source that is idle: the lane is not behind for that.
-        var running = new LanePump(lane, _session, Bounds, static (_, _, _) => { }, new LandingGate()).RunAsync(log, null, _interrupt.Token, _cancel.Token);
+        var running = new LanePump(lane, new DestinationSink(lane, _session), Bounds, static (_, _, _) => { }, new LandingGate()).RunAsync(log, null, _interrupt.Token, _cancel.Token);
         await Wait.UntilAsync(() => lane.Behind == TimeSpan.Zero, "the lane is not behind");
         await _interrupt.CancelAsync();
         await running;
@@ -385,7 +385,7 @@ public sealed class LanePumpTests : IDisposable
 
     Task<PumpEnd> RunAsync(
         Lsn? until = null, GroupBounds? bounds = null, CancellationToken? interrupt = null, IDestinationSession? session = null) =>
-        new LanePump(_lane, session ?? _session, bounds ?? Bounds, (result, bytes, _) => _applied.Add((result, bytes)), _gate)
+        new LanePump(_lane, new DestinationSink(_lane, session ?? _session), bounds ?? Bounds, (result, bytes, _) => _applied.Add((result, bytes)), _gate)
             .RunAsync(_log, until, interrupt ?? _interrupt.Token, _cancel.Token).WaitAsync(Wait.DefaultDeadline);
 
     /// <summary>Holds the first apply until told; the ones after it pass.</summary>

@@ -40,7 +40,7 @@ sealed class ModelLane(LaneHub hub, ModelSource source, Lane lane, Random random
                 if (lane.Log is null)
                     lane.Pass(session.Position);
                 lane.Failing = false;
-                var pump = new LanePump(lane, session, new GroupBounds(random.Next(1, 40), random.Next(1, 20_000)), static (_, _, _) => { }, new LandingGate());
+                var pump = new LanePump(lane, new DestinationSink(lane, session), new GroupBounds(random.Next(1, 40), random.Next(1, 20_000)), static (_, _, _) => { }, new LandingGate());
                 while (lane.Passed < source.End)
                     await StreamAsync(pump, cancellationToken);
             }
