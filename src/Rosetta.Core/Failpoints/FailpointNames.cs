@@ -75,7 +75,7 @@ public static class FailpointNames
     /// <summary>Those that a lane meets whose changes are spilled and drained.</summary>
     public static readonly IReadOnlyList<string> Spill = [SpillOpened, SpillBeforeAppend, SpillAppended, SpillRemoved, SpillDrained];
 
-    static readonly IReadOnlyList<string> Every = [.. All, .. Parking, .. Spill, SpillAbandoned];
+    public static readonly IReadOnlyList<string> Every = [.. All, .. Parking, .. Spill, SpillAbandoned];
 
     internal static void Require(string name)
     {
