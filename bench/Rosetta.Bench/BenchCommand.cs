@@ -15,7 +15,7 @@ static class BenchCommand
     const double QuickScale = 0.1;
     const int FullRounds = 3;
 
-    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "backfill", "transforms", "spill", "all"];
+    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "backfill", "transforms", "spill", "spill-store", "all"];
 
     public static RootCommand Create()
     {
@@ -72,6 +72,8 @@ static class BenchCommand
                 tables.Add(await TransformBench.RunAsync(options, journal, cancellationToken));
             if (part is "spill" or "all")
                 tables.Add(await SpillBench.RunAsync(options, journal, cancellationToken));
+            if (part is "spill-store" or "all")
+                tables.Add(await SpillStoreBench.RunAsync(options, journal, cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -79,9 +79,9 @@ public sealed partial class ConfigSpillStore
             cancellationToken).ConfigureAwait(false);
     }
 
-    static async Task ReplaceAsync(NpgsqlConnection connection, SpillLog log, long sequence, byte[] payload, CancellationToken cancellationToken)
+    async Task ReplaceAsync(NpgsqlConnection connection, SpillLog log, long sequence, byte[] payload, CancellationToken cancellationToken)
     {
-        var (method, stored, rented) = PartCompression.Compress(payload);
+        var (method, stored, rented) = Compress(payload);
         try
         {
             await using var command = Command(
@@ -92,6 +92,23 @@ public sealed partial class ConfigSpillStore
         {
             if (rented is not null) ArrayPool<byte>.Shared.Return(rented);
         }
+    }
+
+    /// <summary>The payload as it is stored. The array is rented, null when the payload stays as it is.</summary>
+    (string Method, ReadOnlyMemory<byte> Stored, byte[]? Rented) Compress(ReadOnlyMemory<byte> payload)
+    {
+        var rented = ArrayPool<byte>.Shared.Rent(_compression.Bound(payload.Length));
+        var length = _compression.Compress(payload.Span, rented);
+        if (length < payload.Length) return (_compression.Method, rented.AsMemory(0, length), rented);
+        ArrayPool<byte>.Shared.Return(rented);
+        return (AsItIs, payload, null);
+    }
+
+    byte[] Decompress(SpillLog log, PartRow row)
+    {
+        if (row.Method == _compression.Method) return _compression.Decompress(row.Stored.Span, row.RawBytes);
+        if (row.Method != AsItIs) throw new SpillStoreException(SpillFaults.Newer(log, row.Sequence, $"its compression is {row.Method}"));
+        return row.Stored.Length == row.RawBytes ? row.Stored.ToArray() : throw new FormatException("it is of another length");
     }
 
     static NpgsqlParameter[] Payload(string method, ReadOnlyMemory<byte> stored, int rawBytes) =>
@@ -164,9 +181,7 @@ public sealed partial class ConfigSpillStore
         try
         {
             if (row.Stored.Length != row.Bytes || row.Checksum != Crc32C.Of(row.Stored.Span)) throw new FormatException("its checksum is another one");
-            var payload = PartCompression.Decompress(row.Method, row.Stored.Span, row.RawBytes)
-                ?? throw new SpillStoreException(SpillFaults.Newer(log, row.Sequence, $"its compression is {row.Method}"));
-            return new StoredPart(row.Sequence, new SpillPart(row.Through, row.IsOpen, row.Transactions, payload));
+            return new StoredPart(row.Sequence, new SpillPart(row.Through, row.IsOpen, row.Transactions, Decompress(log, row)));
         }
         catch (FormatException e)
         {

@@ -14,14 +14,20 @@ namespace Rosetta.Store.Spill;
 /// locked by the transaction that writes. What cannot be read to its end yet is not read: a part is given when every transaction in it has ended in the log.
 /// Compressing and its contrary are done by the caller's thread.
 /// </summary>
-public sealed partial class ConfigSpillStore(ConfigDatabase database) : ISpillStore
+/// <param name="compression">Of what is written from now on; null: Zstandard.</param>
+public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompression? compression = null) : ISpillStore
 {
+    /// <summary>A payload that would not get smaller.</summary>
+    internal const string AsItIs = "NONE";
+
+
     /// <summary>PostgreSQL takes a gigabyte with everything around it; both sides hold it in memory.</summary>
     internal const long LargestPart = 1_000_000_000;
 
     /// <summary>Seconds; many megabytes may have to be written, to a disk that others use.</summary>
     const int Patience = 60;
 
+    readonly IPartCompression _compression = compression ?? new ZstdCompression();
     readonly ConcurrentDictionary<SpillLog, Opening> _openings = new();
 
     /// <summary>A log as this store opened it.</summary>
@@ -47,7 +53,7 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database) : ISpillSt
         // After a failure it is not known how far the log goes.
         if (!_openings.TryRemove(log, out var opening) || opening.Epoch != epoch)
             throw new InvalidOperationException($"The spill log of destination {log.DestinationId} is to be opened before something is added, also after a failure.");
-        var (method, stored, rented) = PartCompression.Compress(part.Payload);
+        var (method, stored, rented) = Compress(part.Payload);
         try
         {
             if (stored.Length > LargestPart) throw new SpillStoreException(SpillFaults.TooLarge(stored.Length, LargestPart));
