@@ -57,7 +57,7 @@ public sealed class PipelineDestinationRepository(ConfigDatabase database, Pipel
 
                 await connection.ExecuteAsync(new CommandDefinition(
                     "DELETE FROM pipeline_destinations WHERE pipeline_id = @pipelineId AND destination_id = @destinationId",
-                    new { pipelineId, destinationId }, transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);
+                    new { pipelineId, destinationId }, transaction, PipelineRepository.DeletePatience, cancellationToken: cancellationToken)).ConfigureAwait(false);
                 return (pipelineId, null);
             },
             cancellationToken);

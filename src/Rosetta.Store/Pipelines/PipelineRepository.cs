@@ -107,10 +107,13 @@ public sealed class PipelineRepository(ConfigDatabase database, Installation ins
                     return Refused((StoreOutcome.IllegalState, $"Pipeline '{pipeline.Name}' is started. Pause it before deleting it."));
                 var deleted = await FindAsync(connection, transaction, id, cancellationToken).ConfigureAwait(false);
                 await connection.ExecuteAsync(new CommandDefinition(
-                    "DELETE FROM pipelines WHERE id = @id", new { id }, transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);
+                    "DELETE FROM pipelines WHERE id = @id", new { id }, transaction, DeletePatience, cancellationToken: cancellationToken)).ConfigureAwait(false);
                 return StoreResult.Saved(deleted!);
             },
             cancellationToken));
+
+    /// <summary>Seconds; spill logs of many gigabytes may go with what is deleted.</summary>
+    internal const int DeletePatience = 600;
 
     internal static (StoreOutcome Outcome, string Detail) NoPipeline(long id) => (StoreOutcome.NotFound, $"There is no pipeline {id}.");
 
