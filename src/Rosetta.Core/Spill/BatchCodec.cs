@@ -12,8 +12,10 @@ namespace Rosetta.Core.Spill;
 /// </summary>
 public static class BatchCodec
 {
-    const uint Mark = 0x00425352 | (Version << 24);
-    const uint Version = 1;
+    /// <summary>Of what is written here; nothing later can be read.</summary>
+    public const byte Version = 1;
+
+    const uint Mark = 0x00425352 | ((uint)Version << 24);
     const int HeadLength = 40;
     const int ChecksumEnd = 8;
     const int SpanLength = 45;
@@ -45,6 +47,10 @@ public static class BatchCodec
         BinaryPrimitives.WriteUInt64LittleEndian(frame[32..], batch.DeliveredUpTo.Value);
         BinaryPrimitives.WriteUInt32LittleEndian(frame[4..], Crc32C.Of(frame[ChecksumEnd..]));
     }
+
+    /// <summary>The version that a payload was written in; null: it does not begin as one.</summary>
+    public static byte? VersionOf(ReadOnlySpan<byte> payload) =>
+        payload.Length >= 4 && BinaryPrimitives.ReadUInt32LittleEndian(payload) is var mark && (mark & 0xFFFFFF) == (Mark & 0xFFFFFF) ? (byte)(mark >> 24) : null;
 
     /// <summary>
     /// The batches of a part in their order, each held once for the caller. Equal relations of different batches, and of different calls, are mostly one object, so that

@@ -181,7 +181,11 @@ public sealed partial class ConfigSpillStore
         try
         {
             if (row.Stored.Length != row.Bytes || row.Checksum != Crc32C.Of(row.Stored.Span)) throw new FormatException("its checksum is another one");
-            return new StoredPart(row.Sequence, new SpillPart(row.Through, row.IsOpen, row.Transactions, Decompress(log, row)));
+            var payload = Decompress(log, row);
+            // Damage is told from this by the checksum; left to whoever decodes it would look like it.
+            if (BatchCodec.VersionOf(payload) > BatchCodec.Version)
+                throw new SpillStoreException(SpillFaults.Newer(log, row.Sequence, $"its batches are of version {BatchCodec.VersionOf(payload)}"));
+            return new StoredPart(row.Sequence, new SpillPart(row.Through, row.IsOpen, row.Transactions, payload));
         }
         catch (FormatException e)
         {

@@ -101,16 +101,22 @@ public sealed class SpillDamageTests(SpillFixture fixture) : SpillTests(fixture)
         }
     }
 
-    [Fact]
-    public async Task Should_say_that_a_part_was_written_by_a_newer_version()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Should_say_that_a_part_was_written_by_a_newer_version(bool compression)
     {
-        await AppendAsync(Whole(110));
-        await Config.ExecuteAsync("UPDATE spill_parts SET compression = 'LATER'");
+        var part = Mixed(110) with { IsOpen = false };
+        var payload = part.Payload.ToArray();
+        if (!compression) payload[3] = BatchCodec.Version + 1;
+        await AppendAsync(part with { Payload = payload });
+        if (compression) await Config.ExecuteAsync("UPDATE spill_parts SET compression = 'LATER'");
 
         var error = await Assert.ThrowsAsync<SpillStoreException>(() => Store.ReadAsync(Log, 0, None));
 
         Assert.Equal(ErrorClass.Operator, error.Fault.Class);
         Assert.Contains("newer version", error.Fault.Reason, StringComparison.Ordinal);
+        Assert.Contains(compression ? "LATER" : "version 2", error.Fault.Reason, StringComparison.Ordinal);
         Assert.Contains("Run the newer version", error.Fault.Remedy, StringComparison.Ordinal);
     }
 
