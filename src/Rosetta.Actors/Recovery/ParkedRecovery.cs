@@ -19,6 +19,7 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     readonly HashSet<TableName> _shown = [];
     Task _running = Task.CompletedTask;
     bool _isSwept;
+    long _supersedings;
 
     public void Start()
     {
@@ -32,9 +33,11 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
         {
             try
             {
-                if (!_isSwept)
+                // What chunks supersede leaves payloads too.
+                var supersedings = session.Supersedings;
+                if (!_isSwept || supersedings != _supersedings)
                     await new OrphanSweep(session, letters).RunAsync(_stop.Token).ConfigureAwait(false);
-                _isSwept = true;
+                (_isSwept, _supersedings) = (true, supersedings);
                 if (session.Parked.Count > 0)
                     await RecoverAsync(letters).ConfigureAwait(false);
                 Show(null);

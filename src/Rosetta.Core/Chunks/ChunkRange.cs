@@ -40,6 +40,9 @@ public sealed record ChunkLanding(long Inserted, long Updated, long Deleted, str
     /// <summary>There was nothing to change.</summary>
     public bool IsEmpty => Inserted + Updated + Deleted == 0;
 
+    /// <summary>Parked changes that it has made pointless.</summary>
+    public long Superseded { get; init; }
+
     /// <summary>Of a comparison or a repair: the first rows that differ.</summary>
     public IReadOnlyList<DifferingKey> Keys { get; init; } = [];
 

@@ -12,6 +12,9 @@ public interface IParkedChanges
     /// <summary>How much is parked, as it is recorded there.</summary>
     Task<ParkedCount> CountParkedAsync(CancellationToken cancellationToken) => Task.FromResult(new ParkedCount(0, null));
 
+    /// <summary>How often chunks have taken parked changes out, whose payloads nobody will ask for.</summary>
+    long Supersedings => 0;
+
     /// <summary>What is parked of a table, by what has to be applied together, the oldest first.</summary>
     /// <param name="most">Changes of a table that is parked whole, at most.</param>
     Task<IReadOnlyList<ParkedGroup>> ListParkedAsync(TableName table, int most, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ParkedGroup>>([]);

@@ -34,6 +34,7 @@ public static class FailpointNames
     public const string ParkStored = "park.stored";
     public const string RecoverApplied = "recover.applied";
     public const string RecoverCommitted = "recover.committed";
+    public const string ChunkSuperseded = "chunk.superseded";
 
     // Acknowledge
     public const string AcknowledgeBeforeRecord = "acknowledge.before-record";
@@ -70,7 +71,7 @@ public static class FailpointNames
     ];
 
     /// <summary>Those that a pipeline meets where changes are parked.</summary>
-    public static readonly IReadOnlyList<string> Parking = [ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted];
+    public static readonly IReadOnlyList<string> Parking = [ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted, ChunkSuperseded];
 
     /// <summary>Those that a lane meets whose changes are spilled and drained.</summary>
     public static readonly IReadOnlyList<string> Spill = [SpillOpened, SpillBeforeAppend, SpillAppended, SpillRemoved, SpillDrained];

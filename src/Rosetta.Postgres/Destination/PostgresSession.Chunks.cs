@@ -4,6 +4,7 @@ using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Copies;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination;
@@ -69,7 +70,7 @@ sealed partial class PostgresSession
 
             return new TableChunks(
                 connection, OpenAnotherAsync, _row, copy, target, sweep, known?.Copying is not null, watch, Streamed,
-                new DirectLanding(copy, target, new ChunkStatements(copy, target), _row, known?.Copying is not null, byBytes),
+                new DirectLanding(copy, target, new ChunkStatements(copy, target), _row, known?.Copying is not null, byBytes), new Superseding(copy, target, _row, _lot),
                 finished ?? (copy.Purpose == ChunkPurpose.Keys ? (new CopyingState(null, true, false), 0L) : resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0L)),
                 () => _book.FindSource(source), state => Copied(source, copy, state), () => SetPending(source, false), () => SetWatch(source, null));
         }

@@ -15,6 +15,8 @@ sealed partial class PostgresSession
     /// <summary>Tables that have parked changes; true: all of their changes are parked.</summary>
     public IReadOnlyDictionary<TableName, bool> Parked => _lot?.Tables ?? new Dictionary<TableName, bool>();
 
+    public long Supersedings => _lot?.Supersedings ?? 0;
+
     /// <returns>How many changes the transaction under way skips.</returns>
     async ValueTask<int> ParkAsync(CancellationToken cancellationToken)
     {

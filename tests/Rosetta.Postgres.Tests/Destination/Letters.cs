@@ -2,6 +2,7 @@ using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Xunit;
 
 namespace Rosetta.Postgres.Tests.Destination;
 
@@ -23,5 +24,20 @@ public sealed class Letters : IParking
         foreach (var letter in letters)
             _kept.TryAdd((letter.Table, letter.At), letter);
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>Applies all that is parked of a table, group by group; the failures.</summary>
+    public async Task<List<RecoveryOutcome>> RecoverAsync(Replica replica, TableName table, bool isTrial = false)
+    {
+        var failures = new List<RecoveryOutcome>();
+        foreach (var group in await replica.Session.ListParkedAsync(table, 1_000, default))
+        {
+            var letters = All.Where(l => l.Table == table && group.At.Contains(l.At)).OrderBy(l => l.At).ToList();
+            Assert.Equal(group.At.Count, letters.Count);
+            if (await replica.Session.RecoverAsync(table, letters, isTrial, default) is { IsRecovered: false } failed)
+                failures.Add(failed);
+        }
+
+        return failures;
     }
 }

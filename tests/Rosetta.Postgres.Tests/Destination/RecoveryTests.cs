@@ -1,7 +1,5 @@
-using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Failpoints;
-using Rosetta.Core.Tables;
 using Xunit;
 
 namespace Rosetta.Postgres.Tests.Destination;
@@ -10,21 +8,6 @@ namespace Rosetta.Postgres.Tests.Destination;
 [Collection(DestinationServerCollection.Name)]
 public sealed class RecoveryTests(DestinationServer server) : ParkingStage(server)
 {
-    /// <summary>Applies all that is parked of a table, group by group; the failures.</summary>
-    async Task<List<RecoveryOutcome>> RecoverAsync(Replica replica, TableName table, bool isTrial = false)
-    {
-        var failures = new List<RecoveryOutcome>();
-        foreach (var group in await replica.Session.ListParkedAsync(table, 1_000, default))
-        {
-            var letters = Parked.All.Where(l => l.Table == table && group.At.Contains(l.At)).OrderBy(l => l.At).ToList();
-            Assert.Equal(group.At.Count, letters.Count);
-            if (await replica.Session.RecoverAsync(table, letters, isTrial, default) is { IsRecovered: false } failed)
-                failures.Add(failed);
-        }
-
-        return failures;
-    }
-
     [Fact]
     public async Task Should_bring_parked_changes_back_in_order_when_they_can_be_applied()
     {
@@ -35,10 +18,10 @@ public sealed class RecoveryTests(DestinationServer server) : ParkingStage(serve
         await replica.SyncWithStopsAsync();
         await replica.SourceAsync("ALTER TABLE bad ADD w int DEFAULT 7; UPDATE bad SET w = 8 WHERE id IN (5, 3001, 500); UPDATE bad SET id = 3002 WHERE id = 3001");
         await replica.SyncWithStopsAsync();
-        Assert.NotEmpty(await RecoverAsync(replica, Bad));
+        Assert.NotEmpty(await Parked.RecoverAsync(replica, Bad));
 
         await replica.TargetAsync("ALTER TABLE bad DROP CONSTRAINT small");
-        Assert.Empty(await RecoverAsync(replica, Bad));
+        Assert.Empty(await Parked.RecoverAsync(replica, Bad));
         Assert.Empty(replica.Session.Parked);
         Assert.Equal(0, await replica.TargetScalarAsync<long>("SELECT count(*) FROM rosetta.parked"));
         await replica.AssertEqualAsync();
@@ -55,15 +38,15 @@ public sealed class RecoveryTests(DestinationServer server) : ParkingStage(serve
         await replica.SyncWithStopsAsync();
         await replica.SourceAsync("UPDATE bad SET v = 1 WHERE id = 1");
         await replica.SyncWithStopsAsync();
-        var failure = Assert.Single(await RecoverAsync(replica, Bad, isTrial: true));
+        var failure = Assert.Single(await Parked.RecoverAsync(replica, Bad, isTrial: true));
         Assert.Equal((Parked.All[0].At, "23514"), (failure.FailedAt!.Value, failure.Failure!.SqlState));
         await replica.TargetAsync("ALTER TABLE bad DROP CONSTRAINT small");
-        Assert.Empty(await RecoverAsync(replica, Bad, isTrial: true));
+        Assert.Empty(await Parked.RecoverAsync(replica, Bad, isTrial: true));
         Assert.Equal((2, false), (await replica.TargetScalarAsync<long>("SELECT count(*) FROM rosetta.parked"), replica.Session.Parked[Bad]));
         // Nothing of the trial is in the way.
         await replica.SourceAsync("UPDATE bad SET v = 2 WHERE id = 1; UPDATE bad SET v = 3 WHERE id = 2");
         Assert.Equal(1, (await replica.SyncWithStopsAsync()).Parked);
-        Assert.Empty(await RecoverAsync(replica, Bad));
+        Assert.Empty(await Parked.RecoverAsync(replica, Bad));
         await replica.AssertEqualAsync();
     }
 
@@ -75,9 +58,9 @@ public sealed class RecoveryTests(DestinationServer server) : ParkingStage(serve
         await replica.SyncWithStopsAsync();
         await replica.SourceAsync("UPDATE bad SET w = 'd' WHERE v = 1; DELETE FROM bad WHERE v = 2; INSERT INTO bad VALUES (3, NULL)");
         await replica.SyncWithStopsAsync();
-        Assert.Equal("23514", Assert.Single(await RecoverAsync(replica, Bad)).Failure!.SqlState);
+        Assert.Equal("23514", Assert.Single(await Parked.RecoverAsync(replica, Bad)).Failure!.SqlState);
         await replica.TargetAsync("ALTER TABLE bad DROP CONSTRAINT small");
-        Assert.Empty(await RecoverAsync(replica, Bad));
+        Assert.Empty(await Parked.RecoverAsync(replica, Bad));
         await replica.AssertEqualAsync();
         Assert.Empty(replica.Session.Parked);
     }
@@ -92,9 +75,9 @@ public sealed class RecoveryTests(DestinationServer server) : ParkingStage(serve
         await replica.SyncWithStopsAsync();
         await replica.TargetAsync("ALTER TABLE bad DROP CONSTRAINT small");
         using (Failpoint.Arm(failpoint, () => throw new FailpointException(failpoint), times: 1))
-            await Assert.ThrowsAsync<FailpointException>(() => RecoverAsync(replica, Bad));
+            await Assert.ThrowsAsync<FailpointException>(() => Parked.RecoverAsync(replica, Bad));
         await replica.ReopenAsync(2);
-        Assert.Empty(await RecoverAsync(replica, Bad));
+        Assert.Empty(await Parked.RecoverAsync(replica, Bad));
         // Once more by somebody who does not know: what is not parked any more is told, and not applied.
         await replica.SourceAsync("UPDATE bad SET v = 7 WHERE id IN (1, 5000)");
         await replica.SyncWithStopsAsync();
@@ -113,7 +96,7 @@ public sealed class RecoveryTests(DestinationServer server) : ParkingStage(serve
         using var batches = await replica.ReadAsync(changesPerBatch: 10);
         Assert.True(batches.List[0].IsOpenAtEnd);
         Assert.Null((await replica.Session.ApplyAsync(new ApplyGroup([batches.List[0]]), default)).Position);
-        await Assert.ThrowsAsync<InvalidOperationException>(() => RecoverAsync(replica, Bad));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => Parked.RecoverAsync(replica, Bad));
         await Assert.ThrowsAsync<InvalidOperationException>(() => replica.Session.DiscardAsync(Bad, [Parked.All[0].At], default));
         Assert.NotNull((await replica.Session.ApplyAsync(new ApplyGroup([.. batches.List.Skip(1)]), default)).Position);
         await replica.AssertEqualAsync("good");
@@ -156,12 +139,12 @@ public sealed class RecoveryTests(DestinationServer server) : ParkingStage(serve
             if (random.Next(4) == 0)
                 await replica.ReopenAsync(++epoch);
             if (random.Next(5) == 0)
-                await RecoverAsync(replica, Bad);
+                await Parked.RecoverAsync(replica, Bad);
             // What has no parked key is as it is at the source.
             if (round % 5 != 4)
                 continue;
             await replica.TargetAsync("ALTER TABLE bad DROP CONSTRAINT small");
-            Assert.Empty(await RecoverAsync(replica, Bad));
+            Assert.Empty(await Parked.RecoverAsync(replica, Bad));
             await replica.AssertEqualAsync();
         }
 

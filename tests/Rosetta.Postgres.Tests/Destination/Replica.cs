@@ -89,7 +89,8 @@ public sealed class Replica : IAsyncDisposable
     public Task<T?> SourceScalarAsync<T>(string sql) => _sourceServer.ScalarAsync<T>(sql, Source);
 
     /// <summary>Applies everything that the source has committed, and moves the position there.</summary>
-    public async Task FollowAsync(int changesPerBatch = int.MaxValue)
+    /// <param name="parks">Some changes may be parked.</param>
+    public async Task FollowAsync(int changesPerBatch = int.MaxValue, bool parks = false)
     {
         // A flushed position may lie inside a record, whose rest the reading would wait for: this commit flushes it.
         await using var flush = new NpgsqlCommand(
@@ -99,7 +100,10 @@ public sealed class Replica : IAsyncDisposable
         await answer.ReadAsync();
         var flushed = Lsn.Parse(answer.GetString(0));
         await answer.DisposeAsync();
-        await SyncAsync(changesPerBatch);
+        if (parks)
+            Assert.Empty((await SyncWithStopsAsync(changesPerBatch)).Stops);
+        else
+            await SyncAsync(changesPerBatch);
         await Session.AdvanceAsync(flushed, default);
     }
 

@@ -4,6 +4,7 @@ using Rosetta.Core.Options;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Snapshot;
 
 namespace Rosetta.Postgres.Destination.Copies;
@@ -58,9 +59,19 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     /// <summary>Rows of the table that the chunk does not have, and that live there, from FROM on.</summary>
     public string ExtraRows(ChunkRange range, KeyWindow? window) => $"{_table} t WHERE {IsExtra(range, window)}";
 
+    /// <summary>Conditions on a key of <see cref="Superseding.Keys"/>: the chunk, without the keys that have changed since, has its row; or it deletes it, as it has none.</summary>
+    public IReadOnlyList<string> Tells(ChunkRange range, KeyWindow? window, bool deletesExtra)
+    {
+        var isStaged = $"EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {string.Join(" AND ", _key.Select(c => $"{Superseding.Key(c)} = {Staged(c)}"))})";
+        return deletesExtra ? [isStaged, $"{ChunkSql.Range(copy.Table.Table, range, "k.")}{Untouched(window, Superseding.Key)}"] : [isStaged];
+    }
+
+    static string Untouched(KeyWindow? window, Func<string, string> value) =>
+        window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(value)})";
+
     string IsExtra(ChunkRange range, KeyWindow? window)
     {
-        var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(Own)})";
+        var untouched = Untouched(window, Own);
         return $"{ChunkSql.Range(copy.Table.Table, range, "t.")} AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {SameKey}){untouched}{Living("t.")}";
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Wire;
 
@@ -34,18 +35,27 @@ sealed class KeySweep(ChunkedCopy copy, CopyTarget target, IReadOnlyList<bool> b
     /// <param name="named">It returns the keys, as JSON.</param>
     public string? DeleteSql(SweptKeys swept, KeyWindow? window, Lsn at, bool named)
     {
-        var gone = swept.Missing ?? swept.Run.Keys;
-        if (gone.Count == 0)
+        if ((swept.Missing ?? swept.Run.Keys).Count == 0)
             return null;
+        var sql = new ChunkStatements(copy, target);
+        return $"{(sql.Marking(at) is { } set ? $"UPDATE {_table} t SET {set} FROM" : $"DELETE FROM {_table} t USING")} {Gone(swept, window, Own)}{sql.Living("t.")}{(named ? $" RETURNING {ChunkDifferences.KeyJson(copy, Own)}" : "")}";
+    }
+
+    /// <summary>A condition on a key of <see cref="Superseding.Keys"/>: it is one of those that were found missing.</summary>
+    public string Tells(SweptKeys swept, KeyWindow? window) => $"EXISTS (SELECT FROM {Gone(swept, window, Superseding.Key)})";
+
+    /// <summary>Keys that the source lacks, from FROM on, that are a row's.</summary>
+    string Gone(SweptKeys swept, KeyWindow? window, Func<string, string> value)
+    {
+        var gone = swept.Missing ?? swept.Run.Keys;
         var arrays = string.Join(", ", _key.Select((_, i) => $"{KeyLookup.ArrayLiteral(gone.Select(k => k[i]))}::text[]"));
         var names = string.Join(", ", _key.Select((_, i) => Name(i)));
-        var same = string.Join(" AND ", _key.Select((k, i) => $"{Own(k)} = g.{Name(i)}::{TypeOf(k)}"));
+        var same = string.Join(" AND ", _key.Select((k, i) => $"{value(k)} = g.{Name(i)}::{TypeOf(k)}"));
         var staged = swept.Missing is not null
             ? ""
-            : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {string.Join(" AND ", _key.Select(k => $"{Own(k)} = s.{SqlIdentifier.Quote(k)}"))})";
-        var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(Own)})";
-        var sql = new ChunkStatements(copy, target);
-        return $"{(sql.Marking(at) is { } set ? $"UPDATE {_table} t SET {set} FROM" : $"DELETE FROM {_table} t USING")} unnest({arrays}) g({names}) WHERE {same}{staged}{untouched}{sql.Living("t.")}{(named ? $" RETURNING {ChunkDifferences.KeyJson(copy, Own)}" : "")}";
+            : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_chunk s WHERE {string.Join(" AND ", _key.Select(k => $"{value(k)} = s.{SqlIdentifier.Quote(k)}"))})";
+        var untouched = window is null ? "" : $" AND NOT EXISTS (SELECT FROM pg_temp.rosetta_window w WHERE {window.Meets(value)})";
+        return $"unnest({arrays}) g({names}) WHERE {same}{staged}{untouched}";
     }
 
     string TypeOf(string column) => target.Table.Find(column)!.TypeSql;

@@ -1,5 +1,6 @@
 using Rosetta.Core.Chunks;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Destination.Plans;
 using Rosetta.Postgres.Snapshot;
 
@@ -13,10 +14,11 @@ namespace Rosetta.Postgres.Destination.Copies;
 /// <param name="plan">Knows the types of the keys that were changed.</param>
 /// <param name="landed">Told what has been stored as finished.</param>
 sealed class RangeDigests(
-    IReadOnlyList<ChunkStage> stages, PositionRow row, ChunkedCopy copy, CopyTarget target, DigestSql sql, KeyWatch watch, StreamedTransactions streamed,
+    IReadOnlyList<ChunkStage> stages, PositionRow row, ChunkedCopy copy, CopyTarget target, DigestSql sql, KeyWatch watch, StreamedTransactions streamed, Superseding superseding,
     Func<TablePlan> plan, Func<ChunkRange, long, string?> landedSql, Action<ChunkRange, long> landed) : IRangeDigests
 {
     readonly List<byte[]>[] _keys = [.. stages.Select(_ => new List<byte[]>())];
+    readonly bool[] _hasParked = new bool[stages.Count];
 
     public async Task<string?> PlaceAsync(ReadDigest digest, CancellationToken cancellationToken)
     {
@@ -26,6 +28,7 @@ sealed class RangeDigests(
         keys.Clear();
         if (!watch.TryRead(digest.Snapshot, digest.Watched.Keys, (key, isPartial) => keys.Add(KeyWindow.RowOf(key, isPartial))))
             return "the table was truncated or changed meanwhile";
+        _hasParked[digest.Watched.Stage] = superseding.IsNeeded;
         var stage = stages[digest.Watched.Stage];
         await stage.RollbackAsync();
         // The first query takes the snapshot.
@@ -52,18 +55,28 @@ sealed class RangeDigests(
         }
     }
 
-    /// <summary>The buckets in which keys were changed by transactions that the source's digest does not have.</summary>
+    /// <summary>The buckets in which keys were changed by transactions that the source's digest does not have, or are parked.</summary>
     async ValueTask<HashSet<int>> FindDisturbedAsync(ChunkStage stage, ReadDigest digest, CancellationToken cancellationToken)
     {
         var keys = _keys[digest.Watched.Stage];
-        if (keys.Count == 0)
-            return [];
-        var window = await stage.FillWindowAsync(plan(), keys, cancellationToken);
+        var disturbed = new HashSet<int>();
+        if (keys.Count > 0)
+        {
+            var window = await stage.FillWindowAsync(plan(), keys, cancellationToken);
+            disturbed.UnionWith(await FindBucketsAsync(stage, digest, $"(SELECT {window.KeyColumns} FROM pg_temp.rosetta_window w) k", cancellationToken));
+        }
+
+        // Rows of which something is parked are read, so that it is superseded.
+        if (_hasParked[digest.Watched.Stage])
+            disturbed.UnionWith(await FindBucketsAsync(stage, digest, superseding.Keys, cancellationToken));
+        return disturbed;
+    }
+
+    async ValueTask<IEnumerable<int>> FindBucketsAsync(ChunkStage stage, ReadDigest digest, string keys, CancellationToken cancellationToken)
+    {
         var table = copy.Table.Table;
-        var found = await stage.Connection.QueryAsync(
-            $"SELECT DISTINCT {DigestSql.Bucket(table, "k.")} FROM (SELECT {window.KeyColumns} FROM pg_temp.rosetta_window w) k WHERE {ChunkSql.Range(table, digest.Range, "k.")}",
-            cancellationToken);
-        return [.. Enumerable.Range(0, found.Rows.Count).Select(i => (int)found.Int64(i, 0))];
+        var found = await stage.Connection.QueryAsync($"SELECT DISTINCT {DigestSql.Bucket(table, "k.")} FROM {keys} WHERE {ChunkSql.Range(table, digest.Range, "k.")}", cancellationToken);
+        return Enumerable.Range(0, found.Rows.Count).Select(i => (int)found.Int64(i, 0));
     }
 
     public async Task PassedAsync(ChunkRange range, long rows, CancellationToken cancellationToken)

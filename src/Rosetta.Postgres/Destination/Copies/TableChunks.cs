@@ -5,6 +5,7 @@ using Rosetta.Core.Options;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fencing;
+using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Destination.Plans;
 using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Wire;
@@ -21,9 +22,10 @@ namespace Rosetta.Postgres.Destination.Copies;
 /// <param name="sweep">Finds the rows that only the destination has; null where ranges do, or nothing is deleted.</param>
 /// <param name="isOurs">Rows that are there may be of an earlier shape.</param>
 /// <param name="direct">Lands chunks that need no stage.</param>
+/// <param name="superseding">Takes out what is parked of keys that a chunk brings.</param>
 sealed class TableChunks(
     PgConnection connection, Func<CancellationToken, Task<PgConnection>> open, PositionRow row, ChunkedCopy copy, CopyTarget target, KeySweep? sweep, bool isOurs, KeyWatch watch,
-    StreamedTransactions streamed, DirectLanding direct, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action nothingPending, Action close) : ITableChunks
+    StreamedTransactions streamed, DirectLanding direct, Superseding superseding, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action nothingPending, Action close) : ITableChunks
 {
     readonly ChunkStatements _sql = new(copy, target);
     readonly ChunkDifferences? _differences = copy.Purpose is ChunkPurpose.Compare or ChunkPurpose.Repair ? new ChunkDifferences(copy, new ChunkStatements(copy, target), namesExtra: sweep is null) : null;
@@ -82,7 +84,7 @@ sealed class TableChunks(
             return null;
         for (var stage = 0; stage < _stages.Length; stage++)
             await StageOfAsync(stage, cancellationToken);
-        return new RangeDigests([.. _stages.OfType<ChunkStage>()], row, copy, target, sql, watch, streamed, PlanOfKeys, LandedSql, Landed);
+        return new RangeDigests([.. _stages.OfType<ChunkStage>()], row, copy, target, sql, watch, streamed, superseding, PlanOfKeys, LandedSql, Landed);
     }
 
     async ValueTask<ChunkStage> StageOfAsync(int stage, CancellationToken cancellationToken) =>
@@ -173,7 +175,8 @@ sealed class TableChunks(
 
         Failpoint.Hit(FailpointNames.ChunkStaged);
         var stage = await StageOfAsync(chunk.Watched.Stage, beforeCommit);
-        if (stage.Held is not null && chunk is { Range.IsWhole: true, Swept: null }
+        // Rows that are there are the newest, unless a change of them is parked: the stage can tell.
+        if (stage.Held is not null && chunk is { Range.IsWhole: true, Swept: null } && !superseding.IsNeeded
             && await direct.TryAsync(stage, chunk, keys, PlanOfKeys, LandedSql(chunk.Range, chunk.Rows), beforeCommit, cancellationToken) is { } directly)
         {
             _watchedFrom[chunk.Watched.Stage] = long.MaxValue;
@@ -193,8 +196,12 @@ sealed class TableChunks(
                 return await LandSweptAsync(stage, swept, chunk.High, window, cancellationToken);
             if (window is not null)
                 await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.PendPartial(row, window)}; {_sql.LeaveAlone(window)}", beforeCommit);
+            var superseded = await superseding.RunAsync(connection, _sql.Tells(chunk.Range, window, DeletesExtra(chunk.Range)), beforeCommit);
             var found = _differences is null ? null : await _differences.FindAsync(connection, chunk.Range, window, beforeCommit);
-            var landing = found is not null && (copy.Purpose == ChunkPurpose.Compare || found.IsEmpty) ? found : await WriteAsync(connection, chunk.Range, chunk.High, window, beforeCommit);
+            var landing = found is not null && (copy.Purpose == ChunkPurpose.Compare || found.IsEmpty)
+                ? found
+                : await WriteAsync(connection, chunk.Range, chunk.High, window, mayBeOld: superseded > 0, beforeCommit);
+            landing = landing with { Superseded = superseded };
             if (chunk.Range.Keys is { } read)
                 await connection.QueryAsync(_sql.NoLongerPending(row, read, window), beforeCommit);
             else if (chunk.Range.IsWhole && LandedSql(chunk.Range, chunk.Rows) is { } landed)
@@ -211,6 +218,7 @@ sealed class TableChunks(
         }
         catch
         {
+            superseding.RolledBack();
             await stage.RollbackAsync();
             throw;
         }
@@ -220,8 +228,10 @@ sealed class TableChunks(
     {
         var keys = new List<DifferingKey>();
         var deleted = 0L;
+        var superseded = 0L;
         if (sweep!.DeleteSql(swept, window, at, named: _differences is not null) is { } delete)
         {
+            superseded = await superseding.RunAsync(stage.Connection, [sweep.Tells(swept, window)], cancellationToken);
             var gone = await stage.Connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {delete}", cancellationToken);
             deleted = gone.RowCount;
             if (_differences is not null)
@@ -233,17 +243,20 @@ sealed class TableChunks(
         await CommitAsync(stage, cancellationToken);
         _watchedFrom[stage == _stages[0] ? 0 : 1] = long.MaxValue;
         Swept(swept.Run);
-        return new ChunkLanding(0, 0, deleted, null) { Keys = keys };
+        return new ChunkLanding(0, 0, deleted, null) { Keys = keys, Superseded = superseded };
     }
 
-    async Task<ChunkLanding> WriteAsync(PgConnection connection, ChunkRange range, Lsn at, KeyWindow? window, CancellationToken cancellationToken)
+    bool DeletesExtra(ChunkRange range) => copy.DeletesExtra && sweep is null && range.Keys is null;
+
+    /// <param name="mayBeOld">Changes of rows that are there were parked.</param>
+    async Task<ChunkLanding> WriteAsync(PgConnection connection, ChunkRange range, Lsn at, KeyWindow? window, bool mayBeOld, CancellationToken cancellationToken)
     {
-        var deleted = copy.DeletesExtra && sweep is null && range.Keys is null
+        var deleted = DeletesExtra(range)
             ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(range, window, at)}", cancellationToken)).RowCount
             : 0;
         await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
         // Of a copy that began with an empty table every row that is there is the stream's own, so the newest.
-        var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering(at), cancellationToken)).RowCount;
+        var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs && !mayBeOld ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering(at), cancellationToken)).RowCount;
         var inserted = (await connection.QueryAsync(_sql.InsertMissing(at), cancellationToken)).RowCount;
         return new ChunkLanding(inserted, updated, deleted, null);
     }
@@ -265,6 +278,7 @@ sealed class TableChunks(
 
         Failpoint.Hit(FailpointNames.ChunkBeforeCommit);
         await row.CommitAsync(stage.Connection, cancellationToken);
+        superseding.Committed();
         Failpoint.Hit(FailpointNames.ChunkAfterCommit);
     }
 

@@ -25,6 +25,7 @@ static class ParkedSql
             """, cancellationToken);
         for (var i = 0; i < found.Rows.Count; i++)
             lot.Load(new TableName(found.RequiredText(i, 0), found.RequiredText(i, 1)), found.Text(i, 2) is { } hex ? Convert.FromHexString(hex) : null);
+        lot.Loaded();
     }
 
     /// <summary>How many entries there are, and since when.</summary>

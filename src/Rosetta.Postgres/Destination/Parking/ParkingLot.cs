@@ -18,6 +18,8 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
     readonly HashSet<Position> _skipped = [];
     readonly List<Change> _changes = [];
     readonly ConcurrentQueue<TableName> _copied = [];
+    long _superseded;
+    volatile IReadOnlyDictionary<TableName, bool> _tables = new Dictionary<TableName, bool>();
 
     /// <summary>A step that can be taken back: a key or the whole table was added to a barrier, or all of a barrier went.</summary>
     readonly record struct Change(TableName Table, TableBarrier Barrier, byte[]? Key, bool IsRemoval);
@@ -34,8 +36,8 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
     /// <summary>Tables of which all entries go with the transaction under way.</summary>
     public IEnumerable<TableName> Emptied => _changes.Where(c => c.IsRemoval).Select(c => c.Table).Distinct();
 
-    /// <summary>Tables that have parked changes, and whether that is all of theirs.</summary>
-    public IReadOnlyDictionary<TableName, bool> Tables => _barriers.ToDictionary(b => b.Key, b => b.Value.IsWhole);
+    /// <summary>Tables that have parked changes, and whether that is all of theirs, after the last transaction; from any thread.</summary>
+    public IReadOnlyDictionary<TableName, bool> Tables => _tables;
 
     /// <summary>Null: nothing of the table is parked.</summary>
     public TableBarrier? Of(TableName table) => _barriers.GetValueOrDefault(table);
@@ -56,6 +58,27 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
         barrier.IsWhole |= barrier.Keys > limits.Keys;
     }
 
+    /// <summary>All of <see cref="Load"/> has been taken.</summary>
+    public void Loaded() => Show();
+
+    /// <summary>A chunk has brought the newest rows of these keys, and no other key is joined with them. Between two groups.</summary>
+    /// <param name="nothingLeft">Nothing of the table is parked any more.</param>
+    public void Superseded(TableName table, IEnumerable<byte[]> keys, bool nothingLeft)
+    {
+        if (_barriers.TryGetValue(table, out var barrier))
+        {
+            foreach (var key in keys)
+                barrier.Remove(key);
+        }
+
+        if (nothingLeft)
+            Forget(table);
+        _superseded++;
+    }
+
+    /// <summary>How often <see cref="Superseded"/> was told: payloads are without use since.</summary>
+    public long Supersedings => Volatile.Read(ref _superseded);
+
     /// <summary>A copy has brought the table's rows anew, so that nothing of it waits any more; from any thread.</summary>
     public void Copied(TableName table) => _copied.Enqueue(table);
 
@@ -67,7 +90,11 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
     }
 
     /// <summary>Nothing is known of the table any more, between two transactions.</summary>
-    public void Forget(TableName table) => _barriers.Remove(table);
+    public void Forget(TableName table)
+    {
+        if (_barriers.Remove(table))
+            Show();
+    }
 
     public Mark Here => new(_waiting.Count, _changes.Count);
 
@@ -141,10 +168,14 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
     /// <summary>The transaction is committed.</summary>
     public void Committed()
     {
+        if (IsChanged)
+            Show();
         _waiting.Clear();
         _skipped.Clear();
         _changes.Clear();
     }
+
+    void Show() => _tables = _barriers.ToDictionary(b => b.Key, b => b.Value.IsWhole);
 
     void Undo(in Change change)
     {
