@@ -116,15 +116,9 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
         var oldKey = ReadKey(0, plan, bytes, change.HasOld ? change.Old : change.New, change.End, cursor);
         var newKey = ReadKey(1, plan, context.Rows.BytesOf(row), row.Offset, row.Offset + row.Length, cursor);
         var moves = !oldKey.SequenceEqual(newKey);
+        // Late: the row that has the old key now may be a newer one, whose values are not those that this update left unchanged. So the row is read again.
         if (plan.Replaces && moves && !isFull && plan.CanReadAgain)
-        {
-            // Late: the row that has the old key now may be a newer one, whose values are not those that this update left unchanged. The row is read again.
-            Send(plan.Statements.Delete(), plan, oldKey);
-            Send(plan.Statements.Delete(), plan, newKey);
             context.Line.MissedPartials.Add((plan, row));
-            return;
-        }
-
         if ((plan.IsCopying || plan.Replaces) && moves)
             Send(plan.Statements.Delete(), plan, newKey);
         var set = isFull ? plan.Columns : plan.Statements.SetColumns(shape, moves);
