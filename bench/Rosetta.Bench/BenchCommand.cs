@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Rosetta.Bench.Latency;
 using Rosetta.Bench.Memory;
+using Rosetta.Bench.Parking;
 using Rosetta.Bench.Reports;
 using Rosetta.Bench.Snapshot;
 using Rosetta.Bench.Spilling;
@@ -15,7 +16,7 @@ static class BenchCommand
     const double QuickScale = 0.1;
     const int FullRounds = 3;
 
-    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "backfill", "transforms", "spill", "spill-store", "all"];
+    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "backfill", "transforms", "spill", "spill-store", "parking", "all"];
 
     public static RootCommand Create()
     {
@@ -74,6 +75,8 @@ static class BenchCommand
                 tables.Add(await SpillBench.RunAsync(options, journal, cancellationToken));
             if (part is "spill-store" or "all")
                 tables.Add(await SpillStoreBench.RunAsync(options, journal, cancellationToken));
+            if (part is "parking" or "all")
+                tables.Add(await ParkingBench.RunAsync(options, journal, cancellationToken));
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -63,6 +63,8 @@ public static class ErrorPolicy
         "28000" or "28P01" or "3D000" or "0A000" or "3F000" => ErrorClass.Operator,
         "42501" or "42P01" or "42703" or "42804" or "42P10" or "42883" or "42704" or "42P17" or "42809" or "428C9" => ErrorClass.Table,
         "55000" => ErrorClass.Operator,
+        // Bytes that the column's type does not read: it is another type than the sender takes it for.
+        "22P03" or "22P04" => ErrorClass.Table,
         _ => sqlState[..2] switch
         {
             // 25: the state of the transaction, above all 25006: the server became a standby, or the database is read-only.

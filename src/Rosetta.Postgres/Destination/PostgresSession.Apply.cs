@@ -202,16 +202,9 @@ sealed partial class PostgresSession
         }
     }
 
-    /// <summary>A constraint names its table; a trigger's own error does not, then a table with such triggers is it.</summary>
-    Exception CommitFailure(PgServerException error)
-    {
-        if (!FlightLine.IsOfTable(error))
-            return new PgServerException(error.Error, error);
-        var plan = error.Error is { SchemaName: { } schema, TableName: { } table }
-            ? _book.FindTarget(new TableName(schema, table))
-            : _applier.Applied.FirstOrDefault(p => p.Target.HasUserTriggers);
-        return plan is null ? new PgServerException(error.Error, error) : new ApplyFailure(plan, error.Error.Text, error);
-    }
+    Exception CommitFailure(PgServerException error) => FlightLine.IsOfTable(error) && _applier.PlanOf(error) is { } plan
+        ? new ApplyFailure(plan, error.Error.Text, error)
+        : new PgServerException(error.Error, error);
 
     async ValueTask ReloadColumnsAsync(CancellationToken cancellationToken)
     {
@@ -284,6 +277,14 @@ sealed partial class PostgresSession
             return;
         }
 
+        // The destination's table may have been changed by its owner since its plan was made.
+        if (failure is { IsFinal: false, Plan.Target.Oid: > 0 } && sqlState is "22P03" or "22P04" or "22021" or "42703" or "42804" && _memory.Replanned.Add(source))
+        {
+            _book.Discard(failure.Plan);
+            LogReplanning(_logger, source, sqlState);
+            return;
+        }
+
         // Where changes can be parked, short runs come first, even if the change is known.
         if (failure.IsFinal is false && (failure.At is null || (_lot is not null && GroupApplier.FailureOf(failure) is not null)) && _memory.Careful.Add(source))
         {
@@ -331,6 +332,9 @@ sealed partial class PostgresSession
 
     [LoggerMessage(EventId = 2214, Level = LogLevel.Information, Message = "Values of a second unique constraint of {Table} move between rows ({SqlState}); from now on its updated rows are deleted and inserted")]
     static partial void LogReplacing(ILogger logger, TableName table, string sqlState);
+
+    [LoggerMessage(EventId = 2216, Level = LogLevel.Information, Message = "Table {Table} does not take its changes in the form that it took before ({SqlState}): its columns are looked at again")]
+    static partial void LogReplanning(ILogger logger, TableName table, string sqlState);
 
     [LoggerMessage(EventId = 2213, Level = LogLevel.Warning, Message = "The types of {Table} could not be brought in line with the source: {Reason}")]
     static partial void LogLabels(ILogger logger, TableName table, string reason);

@@ -28,7 +28,7 @@ public sealed class SupersedingTests(DestinationServer destination)
     static readonly TableName Numbers = new("public", "numbers");
     static readonly TableName Words = new("public", "words");
 
-    readonly Letters _parked = new();
+    readonly Destination.Letters _parked = new();
 
     async Task<Replica> StartAsync()
     {

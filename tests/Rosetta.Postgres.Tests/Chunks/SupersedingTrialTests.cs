@@ -37,7 +37,7 @@ public sealed class SupersedingTrialTests(DestinationServer destination, Waiting
         var counts = new Counts();
         await using var replica = await destination.ReplicaAsync(string.Concat(Kinds.Select(k => k.CreateSql(false))), sourceServer: source.Server);
         await replica.TargetAsync(IsLane + string.Concat(Kinds.Select(k => k.CreateSql(true))));
-        var letters = new Letters();
+        var letters = new Destination.Letters();
         replica.Park(letters);
         await replica.StartAsync();
         await using var reader = await ChunkSource.OpenAsync(replica.SourceEndpoint, new PublicationFacts(false, []), default);
@@ -71,7 +71,7 @@ public sealed class SupersedingTrialTests(DestinationServer destination, Waiting
             $"{Chunks} chunks landed, {Again} were read again; {Parked} changes parked, {Superseded} superseded by chunks, {Swept} of them by looking up keys; {Recovered} groups recovered";
     }
 
-    sealed class Trial(Replica replica, ChunkSource reader, ChunkTraffic traffic, Letters letters, Random random, Counts counts)
+    sealed class Trial(Replica replica, ChunkSource reader, ChunkTraffic traffic, Destination.Letters letters, Random random, Counts counts)
     {
         readonly KeyKind _kind = Kinds[random.Next(4) == 0 ? 2 : random.Next(2)];
         readonly Stopwatch _watch = Stopwatch.StartNew();

@@ -20,6 +20,9 @@ sealed class ApplyMemory
     /// <summary>Tables whose guilty change is searched.</summary>
     public HashSet<TableName> Careful { get; } = [];
 
+    /// <summary>Tables whose plan was made anew, as it may not fit what is at the destination any more.</summary>
+    public HashSet<TableName> Replanned { get; } = [];
+
     /// <summary>Changes that were found to fail, and are parked.</summary>
     public Dictionary<Position, DeadLetterFailure> Guilty { get; } = [];
 
@@ -34,6 +37,7 @@ sealed class ApplyMemory
     {
         Pended.Clear();
         Careful.Clear();
+        Replanned.Clear();
         Guilty.Clear();
         Stopping.Clear();
     }

@@ -22,6 +22,9 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
     /// <param name="plans">The plan of a batch's relation, by batch and index.</param>
     public async ValueTask EmitAsync(GroupCursor cursor, GroupPlace? until, Func<int, int, TablePlan?> plans, CancellationToken cancellationToken)
     {
+        var searches = context.Line.Failures is not null;
+        if (searches)
+            context.Line.Filling.Query("SAVEPOINT rosetta_one", default);
         while (cursor.MoveNext(until))
         {
             if (plans(cursor.Batch, cursor.Current.Relation) is not { } plan || plan.IsSkipped || !plan.AppliesExactly
@@ -29,6 +32,8 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
                 || lot?.Skips(cursor.At) == true)
                 continue;
             Emit(cursor, plan);
+            if (searches && isCareful(plan))
+                Separate();
             if (!context.Line.IsFull)
                 continue;
             EndRun();
@@ -36,6 +41,16 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
         }
 
         EndRun();
+    }
+
+    /// <summary>
+    /// What comes next stands on what is right so far, in the same round trip: after a change that succeeded the savepoint is set anew and going back
+    /// to it undoes nothing; after one that failed it cannot be set, and going back to the one before undoes the change.
+    /// </summary>
+    void Separate()
+    {
+        context.Line.Filling.Query("SAVEPOINT rosetta_one", default);
+        context.Line.Filling.Query("ROLLBACK TO SAVEPOINT rosetta_one", default);
     }
 
     void Emit(GroupCursor cursor, TablePlan plan)

@@ -12,6 +12,7 @@ namespace Rosetta.Postgres.Destination.Apply;
 sealed class FlightLine(PgConnection connection) : IDisposable
 {
     const int SendBytes = 1 << 20;
+    const string InFailedTransaction = "25P02";
 
     Flight _filling = new(connection);
     Flight _other = new(connection);
@@ -33,6 +34,11 @@ sealed class FlightLine(PgConnection connection) : IDisposable
 
     /// <summary>The same of staged rows, by shape.</summary>
     public List<(TablePlan Plan, int Shape)> MissedPartialStages { get; } = [];
+
+    /// <summary>
+    /// Set: changes that fail are gathered here, instead of the first one ending all. Whoever fills the line has to go back to a savepoint after each.
+    /// </summary>
+    public List<ApplyFailure>? Failures { get; set; }
 
     /// <summary>Sends what was filled, once the flight before has been answered.</summary>
     /// <exception cref="ApplyFailure">An operation about a table failed in a way that is that table's own.</exception>
@@ -63,6 +69,7 @@ sealed class FlightLine(PgConnection connection) : IDisposable
             await task.ContinueWith(static t => _ = t.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
 
+        Failures = null;
         _filling.Clear();
         _other.Clear();
         MissedRows.Clear();
@@ -83,11 +90,22 @@ sealed class FlightLine(PgConnection connection) : IDisposable
 
     void Evaluate(Flight flight, PgPipelineResults results)
     {
-        var failed = results.FirstFailed;
+        var failed = Failures is null ? results.FirstFailed : -1;
         foreach (var step in flight.Steps)
         {
             if (step.Operation == failed)
                 throw Failure(step, results[failed].Error!);
+            if (Failures is { } failures && results[step.Operation].Error is { } error)
+            {
+                // What follows a failure until the next savepoint fails with it.
+                if (results[step.Operation].IsSkipped || error.SqlState == InFailedTransaction)
+                    continue;
+                if (Failure(step, error) is not ApplyFailure { At: not null } found)
+                    throw Failure(step, error);
+                failures.Add(found);
+                continue;
+            }
+
             if (failed >= 0 || step.Kind == StepKind.Plain || step.Plan is not { } plan)
                 continue;
             var count = results[step.Operation].RowCount;
@@ -115,7 +133,8 @@ sealed class FlightLine(PgConnection connection) : IDisposable
                     Diverged(plan, step.Expected - count);
                     MissedPartialStages.Add((plan, step.Shape));
                     break;
-                case StepKind.UpdatePartial or StepKind.UpdateStagedPartial when count < step.Expected:
+                // Its row may be missing because a change that made it has just failed.
+                case StepKind.UpdatePartial or StepKind.UpdateStagedPartial when count < step.Expected && Failures is not { Count: > 0 }:
                     throw new ApplyFailure(
                         plan, "An update that leaves out unchanged values (TOAST) found no row at the destination, so the row cannot be made.")
                     {

@@ -11,11 +11,15 @@ using Rosetta.Postgres.Wire;
 namespace Rosetta.Postgres.Destination.Apply;
 
 // Parking. A group of which something failed is applied again in short runs, each behind a savepoint: a run that fails is applied once more change by
-// change, which names the guilty one, and then without it. Changes of keys that have something parked wait behind it, whether they would fail or not.
+// change, each behind a savepoint too, which names all guilty ones in a round trip, and then without them. Changes of keys that have something parked
+// wait behind it, whether they would fail or not.
 sealed partial class GroupApplier
 {
     /// <summary>Changes of a run in a group that has failing ones.</summary>
     const int RunLimit = 256;
+
+    /// <summary>The same where constraints are deferred.</summary>
+    const int LongestRun = 16 * RunLimit;
 
     readonly ParkingLot? _lot;
     readonly HashSet<TableName> _searched = [];
@@ -23,6 +27,8 @@ sealed partial class GroupApplier
     readonly Dictionary<TableName, int> _failures = [];
     ParkingLot.Mark _parkedAtRun;
     bool _inRuns;
+    bool _defers;
+    bool _checks;
     int _taken;
     byte[] _oldKey = [];
     byte[] _newKey = [];
@@ -30,11 +36,13 @@ sealed partial class GroupApplier
     /// <summary>Tables whose changes go one by one, so that the failing one is named.</summary>
     HashSet<TableName> Searched => _lot is null ? _memory.Careful : _searched;
 
-    bool IsFull => _inRuns && _taken >= RunLimit;
+    // What is deferred holds at the end of a transaction: not in the middle of one, unless it is too large to wait.
+    bool IsFull => _inRuns && _taken >= RunLimit && (!_defers || _cursor.IsAtStart || _taken >= LongestRun);
 
     void StartRuns()
     {
         _inRuns = _lot is not null && _memory.Careful.Count > 0;
+        _defers = _inRuns && (!_context.ReplicaRole || _memory.Careful.Any(t => _book.FindSource(t)?.Target.HasDeferrable == true));
         _searched.Clear();
         _failures.Clear();
         StartRun();
@@ -70,10 +78,16 @@ sealed partial class GroupApplier
                     _context.Begin();
                     _context.Line.Filling.Query("SAVEPOINT rosetta_run", default);
                     _context.Transaction.Savepoint();
+                    // Each change by itself has to be right then, or is the guilty one.
+                    if (_defers && _searched.Count > 0)
+                        _context.Line.Filling.Query("SET CONSTRAINTS ALL IMMEDIATE", default);
                 }
 
                 var isEmpty = _touched.Count == 0;
+                _checks = _defers && (until is null ? !_isOpenAtEnd : _cursor.IsAtStart);
+                _context.Line.Failures = _searched.Count > 0 ? [] : null;
                 await EmitAsync(until, cancellationToken);
+                _context.Line.Failures = null;
                 if (!isEmpty)
                     _context.Line.Filling.Query("RELEASE SAVEPOINT rosetta_run", default);
                 _searched.Clear();
@@ -81,11 +95,13 @@ sealed partial class GroupApplier
             }
             catch (ApplyFailure failure) when (FailureOf(failure) is { } reason)
             {
+                var found = _context.Line.Failures is { Count: > 0 } all ? all : [failure];
                 await _context.Line.AbandonAsync();
                 Abandon();
                 await _context.Connection.QueryAsync("ROLLBACK TO SAVEPOINT rosetta_run", cancellationToken);
                 _context.Transaction.RolledBackToSavepoint();
-                Learn(failure, reason);
+                foreach (var (each, why) in found.Select(f => (f, FailureOf(f))))
+                    Learn(each, why ?? reason);
                 _lot!.BackTo(_parkedAtRun);
                 foreach (var plan in _counted)
                     plan.Counts = _countsAtRun.GetValueOrDefault(plan);
@@ -95,6 +111,24 @@ sealed partial class GroupApplier
             }
         }
     }
+
+    /// <summary>Looks whether deferred constraints hold here, and leaves them deferred: what is undone was only looked at.</summary>
+    async ValueTask CheckDeferredAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _context.Connection.QueryAsync("SAVEPOINT rosetta_check; SET CONSTRAINTS ALL IMMEDIATE; ROLLBACK TO SAVEPOINT rosetta_check; RELEASE SAVEPOINT rosetta_check", cancellationToken);
+        }
+        catch (PgServerException e) when (FlightLine.IsOfTable(e) && PlanOf(e) is { } plan)
+        {
+            throw new ApplyFailure(plan, e.Error.Text, e);
+        }
+    }
+
+    /// <summary>What a deferred check's failure is about: a constraint names its table; a trigger's own error does not, then a table with such triggers is it.</summary>
+    public TablePlan? PlanOf(PgServerException error) => error.Error is { SchemaName: { } schema, TableName: { } table }
+        ? _book.FindTarget(new TableName(schema, table))
+        : Applied.FirstOrDefault(p => p.Target.HasUserTriggers);
 
     void WalkAgain(GroupPlace? until)
     {
@@ -126,7 +160,7 @@ sealed partial class GroupApplier
         _searched.Clear();
         var failures = _failures[table] = _failures.GetValueOrDefault(table) + 1;
         var counts = _countsAtRun.GetValueOrDefault(failure.Plan);
-        if (_lot!.Judge(table, failures, failures + counts.Inserted + counts.Updated + counts.Deleted) is { } why)
+        if (_lot!.Judge(table, failures, Math.Max(failures, _taken) + counts.Inserted + counts.Updated + counts.Deleted) is { } why)
         {
             throw new ApplyFailure(failure.Plan, $"{failure.Reason} ({why})", failure.InnerException) { At = at, Row = failure.Row, Remedy = failure.Remedy, IsFinal = true };
         }
@@ -141,14 +175,15 @@ sealed partial class GroupApplier
         var bytes = _cursor.CurrentBatch.Bytes;
         var old = change.HasOld ? ReadKey(plan, bytes, change.Old, -1, change.End, ref _oldKey) : default;
         var fresh = change.HasNew ? ReadKey(plan, bytes, change.New, change.Old, change.End, ref _newKey) : default;
-        if (failure is null && plan.Barrier is { IsWhole: false } barrier && !barrier.Holds(old) && !barrier.Holds(fresh))
+        var waits = plan.Barrier is { } barrier && (barrier.IsWhole || barrier.Holds(old) || barrier.Holds(fresh));
+        if (failure is null && !waits)
             return false;
         var isKnown = plan.HasPlainKey && !(change.HasOld && old.IsEmpty) && !(change.HasNew && fresh.IsEmpty);
         var key = change.HasOld ? old : fresh;
         ref readonly var transaction = ref _cursor.Transaction;
         _lot!.Add(new ParkedEntry(
             plan, _cursor.At, transaction.Xid, transaction.CommitTime, change.Kind, ParkedChange.Encode(_cursor.CurrentBatch.Relations[change.Relation], bytes, change),
-            isKnown ? key.ToArray() : null, isKnown && change is { HasOld: true, HasNew: true } && !old.SequenceEqual(fresh) ? fresh.ToArray() : null, failure));
+            isKnown ? key.ToArray() : null, isKnown && change is { HasOld: true, HasNew: true } && !old.SequenceEqual(fresh) ? fresh.ToArray() : null, waits ? null : failure));
         return true;
     }
 

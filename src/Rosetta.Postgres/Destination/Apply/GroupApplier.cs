@@ -31,6 +31,7 @@ sealed partial class GroupApplier : IDisposable
     byte[] _key = [];
     IReadOnlyList<ChangeBatch> _batches = [];
     GroupPlace _runStart;
+    bool _isOpenAtEnd;
 
     /// <param name="lot">Null: a change that cannot be applied fails the group.</param>
     public GroupApplier(ApplyContext context, PlanBook book, ApplyMemory memory, ParkingLot? lot)
@@ -56,6 +57,7 @@ sealed partial class GroupApplier : IDisposable
     public void Start(ApplyGroup group, Lsn position)
     {
         _batches = group.Batches;
+        _isOpenAtEnd = group.IsOpenAtEnd;
         _context.Rows.Batches = group.Batches;
         _context.Rows.Merged.Clear();
         _book.Refresh();
@@ -277,7 +279,11 @@ sealed partial class GroupApplier : IDisposable
             if (!_context.ReplicaRole)
                 _context.Transaction.MayDefer = true;
             await _context.Line.DrainAsync(cancellationToken);
+            if (_context.Line.Failures is { Count: > 0 } failures)
+                throw failures.Find(f => FailureOf(f) is null) ?? failures[0];
             await InsertMissedAsync(cancellationToken);
+            if (_inRuns && _checks)
+                await CheckDeferredAsync(cancellationToken);
             foreach (var plan in _touched)
                 plan.EndRun();
             _touched.Clear();

@@ -55,6 +55,16 @@ sealed class GroupCursor
         return false;
     }
 
+    /// <summary>A transaction of the source begins with the current change.</summary>
+    public bool IsAtStart
+    {
+        get
+        {
+            ref readonly var span = ref Transaction;
+            return span.StartsHere && _change == span.First;
+        }
+    }
+
     public int Batch => _batch;
 
     public ref readonly Change Current => ref _batches[_batch].Changes[_change];

@@ -39,6 +39,7 @@ static class StopReport
                 "23503" => $"The row a foreign key of {target} refers to is missing: replicate that table too, or drop the constraint.",
                 "23505" or "23P01" => $"Another row of {target} has the same unique value: remove it, or drop the constraint.",
                 "23502" when error.Error.ColumnName is { } column => $"ALTER TABLE {target} ALTER COLUMN {SqlIdentifier.Quote(column)} DROP NOT NULL;",
+                "22001" or "22003" => $"A column of {target} is too small for a value: give it the type that it has at the source.",
                 "23502" or "23514" => $"A constraint of {target} forbids what the source allows: drop or change it.",
                 _ when ErrorPolicy.Classify(error.SqlState) == ErrorClass.Data => $"Mend what refuses the row at {target}.",
                 _ => null,

@@ -24,6 +24,19 @@ static class KeyOrder
     /// <summary>Values that are equal have the same bytes in binary form: of the server's own types those without a collation, a scale or a sign of zero.</summary>
     public static bool HasOneForm(uint typeOid) => typeOid is 16 or 17 or 20 or 21 or 23 or 26 or 1082 or 1083 or 1114 or 1184 or 2950 or 3220;
 
+    /// <summary>
+    /// Values of a source's type that a column of the destination takes to be equal came with the same bytes: the same type, one that widens it, or
+    /// texts that are compared by their bytes. Not so where a value has several forms (numeric, float, char(n)), or users' types and collations call
+    /// other ones equal (citext, nondeterministic).
+    /// </summary>
+    public static bool IsToldByBytes(uint sourceType, TargetColumn target) => target.IsDeterministic && sourceType switch
+    {
+        20 or 21 or 23 => target.TypeOid is 20 or 21 or 23,
+        25 or 1043 => target.TypeOid is 25 or 1043,
+        18 or 19 or 829 => target.TypeOid == sourceType,
+        _ => HasOneForm(sourceType) && target.TypeOid == sourceType,
+    };
+
     /// <summary>By column of the key: the destination tells its texts apart by their bytes.</summary>
     /// <exception cref="FaultException">Keys that are two at the source would be one at the destination.</exception>
     public static async ValueTask<IReadOnlyList<bool>> ByBytesAsync(PgConnection connection, TableDescription table, TargetTable target, CancellationToken cancellationToken)

@@ -57,6 +57,9 @@ sealed class Planner(ApplyContext context, PlanBook book)
         await RefuseDroppedAsync(relation, source, route, stored, Failing, cancellationToken);
         var (key, isPrimary) = ApplyModes.KeyOf(relation, target);
         var binding = ColumnBinding.Of(relation, target, route.Columns, key);
+        // Added anew it would lack the values of the rows that are there.
+        if (binding.Misfit is null && binding.Missing.FirstOrDefault(c => stored.Columns?.Contains(c.Name) == true) is { Name: { } dropped })
+            throw Refuse(Failing(), $"Column {dropped} was dropped at the destination.", null);
         if (binding.Misfit is null && binding.Missing.Count > 0)
         {
             await FollowAddedAsync(binding.Missing, source, target, Failing, cancellationToken);

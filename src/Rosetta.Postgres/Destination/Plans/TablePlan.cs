@@ -144,7 +144,9 @@ sealed class TablePlan : IDisposable
     public TableBarrier? Barrier { get; set; }
 
     /// <summary>Keys that are equal have the same bytes, so that they can be told apart by them.</summary>
-    public bool HasPlainKey => KeyIsPrimary && Key.Length > 0 && Key.All(k => Relation.Columns[k].TypeOid is var type && (KeyOrder.HasOneForm(type) || type is 18 or 19 or 25 or 829 or 1043));
+    public bool HasPlainKey => _hasPlainKey ??= KeyIsPrimary && Key.Length > 0 && Key.All(k => Bound[k] is { } column && KeyOrder.IsToldByBytes(Relation.Columns[k].TypeOid, column.Target));
+
+    bool? _hasPlainKey;
 
     /// <summary>The chosen columns; null for all.</summary>
     public IReadOnlyList<string>? Wanted { get; set; }

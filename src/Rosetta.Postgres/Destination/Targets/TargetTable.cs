@@ -31,4 +31,8 @@ sealed record TargetTable(
 /// <param name="TypeSql">The type without its modifier, safe in a cast.</param>
 /// <param name="FullTypeSql">The type with its modifier.</param>
 /// <param name="Generated">GENERATED ALWAYS AS (...) STORED: cannot be written.</param>
-sealed record TargetColumn(string Name, uint TypeOid, int TypeModifier, string TypeSql, string FullTypeSql, bool Generated);
+sealed record TargetColumn(string Name, uint TypeOid, int TypeModifier, string TypeSql, string FullTypeSql, bool Generated)
+{
+    /// <summary>Its collation, if it has one, tells texts apart by their bytes.</summary>
+    public bool IsDeterministic { get; init; } = true;
+}
