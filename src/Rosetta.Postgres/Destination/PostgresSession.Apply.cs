@@ -278,7 +278,7 @@ sealed partial class PostgresSession
         }
 
         // The destination's table may have been changed by its owner since its plan was made.
-        if (failure is { IsFinal: false, Plan.Target.Oid: > 0 } && sqlState is "22P03" or "22P04" or "22021" or "42703" or "42804" && _memory.Replanned.Add(source))
+        if (failure is { IsFinal: false, Plan.Target.Oid: > 0 } && sqlState is "08P01" or "22P03" or "22P04" or "22021" or "42703" or "42804" && _memory.Replanned.Add(source))
         {
             _book.Discard(failure.Plan);
             LogReplanning(_logger, source, sqlState);

@@ -39,7 +39,7 @@ public sealed class KeyFormTests(DestinationServer server)
 
     [Theory]
     [InlineData("text", "text COLLATE folded")]
-    [InlineData("varchar(5)", "char(5)")]
+    [InlineData("varchar(5)", "varchar(9) COLLATE folded")]
     public async Task Should_go_by_what_the_destination_takes_to_be_equal(string sourceType, string targetType)
     {
         await using var replica = await server.ReplicaAsync($"CREATE TABLE bad (id {sourceType} PRIMARY KEY, v int); INSERT INTO bad VALUES ('a', 1)");

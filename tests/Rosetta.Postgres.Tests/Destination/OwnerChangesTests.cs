@@ -27,8 +27,8 @@ public sealed class OwnerChangesTests(DestinationServer server) : ParkingStage(s
         await replica.TargetAsync(harm);
         await replica.SourceAsync($"INSERT INTO good VALUES (1, 1); UPDATE bad SET {change} WHERE id IN (7, 8); UPDATE bad SET v = 0 WHERE id IN (7, 9)");
         await replica.SyncWithStopsAsync();
-        await replica.SourceAsync("UPDATE bad SET v = -1 WHERE id IN (7, 10); INSERT INTO good VALUES (2, 2)");
-        Assert.Equal(1, (await replica.SyncWithStopsAsync()).Parked);
+        await replica.SourceAsync("UPDATE bad SET v = -1 WHERE id IN (7, 8, 10); INSERT INTO good VALUES (2, 2)");
+        Assert.Equal(sqlState == "23505" ? 1 : 2, (await replica.SyncWithStopsAsync()).Parked);
         var failed = Parked.All.Where(l => l.Failure is not null).ToList();
         // Of two with the same value the first fits.
         Assert.Equal(sqlState == "23505" ? 1 : 2, failed.Count);
@@ -44,7 +44,7 @@ public sealed class OwnerChangesTests(DestinationServer server) : ParkingStage(s
     [Theory]
     [InlineData("DROP TABLE bad", "42P01", "the copy makes it")]
     [InlineData("ALTER TABLE bad DROP COLUMN v", null, null)]
-    [InlineData("ALTER TABLE bad DROP COLUMN v; ALTER TABLE bad ADD v date", null, "ALTER TABLE \"public\".\"bad\" DROP COLUMN \"v\";")]
+    [InlineData("ALTER TABLE bad DROP COLUMN v; ALTER TABLE bad ADD v text", null, "ALTER TABLE \"public\".\"bad\" DROP COLUMN \"v\";")]
     [InlineData("ALTER TABLE bad ALTER v TYPE uuid USING NULL", null, "ALTER TABLE \"public\".\"bad\" DROP COLUMN \"v\";")]
     public async Task Should_stop_a_table_that_does_not_fit_any_more_and_go_on_after_the_remedy(string harm, string? sqlState, string? remedy)
     {
@@ -59,7 +59,10 @@ public sealed class OwnerChangesTests(DestinationServer server) : ParkingStage(s
         Assert.Contains(remedy ?? "POST /api/v1/pipelines/", stop.Remedy, StringComparison.Ordinal);
         Assert.Empty(Parked.All);
         await replica.AssertEqualAsync("good");
-        await replica.ResyncAfterAsync(Bad, stop.Remedy);
+        if (stop.Remedy.StartsWith("ALTER", StringComparison.Ordinal))
+            await replica.MendAsync(Bad, stop.Remedy);
+        else
+            await replica.ResyncAsync(Bad);
         await replica.SourceAsync("UPDATE bad SET v = v + 1 WHERE id < 5; INSERT INTO bad VALUES (1003, 1, 1, 'x')");
         Assert.Empty((await replica.SyncWithStopsAsync()).Stops);
         await replica.AssertEqualAsync();
@@ -73,7 +76,7 @@ public sealed class OwnerChangesTests(DestinationServer server) : ParkingStage(s
         await replica.SourceAsync("UPDATE bad SET v = 7 WHERE id = 3");
         var stop = Assert.Single((await replica.SyncWithStopsAsync()).Stops).Value;
         Assert.Equal("Column v was dropped at the destination.", stop.Reason);
-        await replica.ResyncAfterAsync(Bad, stop.Remedy);
+        await replica.MendAsync(Bad, stop.Remedy);
         await replica.AssertEqualAsync();
     }
 

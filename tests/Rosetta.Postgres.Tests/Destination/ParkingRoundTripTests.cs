@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
 using Rosetta.Core.Destinations;
-using Rosetta.Core.Positions;
 using Rosetta.Postgres.Destination;
 using Rosetta.Testing.Servers;
 using Xunit;
@@ -16,11 +15,14 @@ public sealed class ParkingRoundTripTests(DestinationServer server) : ParkingSta
 
     [Theory]
     // A thousand among others; a thousand behind one.
-    [InlineData("UPDATE bad SET v = CASE WHEN id % 10 = 0 THEN 100000 ELSE 1 END", 1_000, 450)]
-    [InlineData("DO $$ BEGIN UPDATE bad SET v = 100000 WHERE id = 1; FOR i IN 1..999 LOOP UPDATE bad SET v = i WHERE id = 1; END LOOP; END $$", 1_000, 60)]
-    public async Task Should_park_a_thousand_changes_in_far_fewer_round_trips(string change, int parked, int most)
+    [InlineData("SELECT 1", "UPDATE bad SET v = CASE WHEN id % 10 = 0 THEN 100000 ELSE 1 END", 1_000, 450)]
+    [InlineData("UPDATE bad SET v = 100000 WHERE id = 1", "DO $$ BEGIN FOR i IN 1..1000 LOOP UPDATE bad SET v = i WHERE id = 1; END LOOP; END $$", 1_000, 30)]
+    public async Task Should_park_a_thousand_changes_in_far_fewer_round_trips(string first, string change, int parked, int most)
     {
         await using var replica = await StartAsync(Tables.Replace("generate_series(1, 1000)", "generate_series(1, 10000)", StringComparison.Ordinal));
+        await replica.SourceAsync(first);
+        await replica.SyncWithStopsAsync();
+        var before = Parked.All.Count;
         await replica.Session.DisposeAsync();
         using var counter = new TurnCounter(_server.Port);
         var destination = new PostgresDestination(replica.Endpoint(replica.Target) with { Host = "127.0.0.1", Port = counter.Port });
@@ -28,13 +30,13 @@ public sealed class ParkingRoundTripTests(DestinationServer server) : ParkingSta
         session.Route(replica.Routes);
         await replica.SourceAsync(change);
         using var batches = await replica.ReadAsync();
-        var before = counter.Turns;
+        var turns = -counter.Turns;
         var result = await session.ApplyAsync(new ApplyGroup(batches.List), default);
-        var turns = counter.Turns - before;
+        turns += counter.Turns;
         Assert.Empty(result.Stops);
         Assert.Equal(parked, result.Parked);
         Assert.True(turns < most, $"{turns} round trips");
-        Assert.Equal(parked, await replica.TargetScalarAsync<long>("SELECT count(*) FROM rosetta.parked"));
+        Assert.Equal(before + parked, await replica.TargetScalarAsync<long>("SELECT count(*) FROM rosetta.parked"));
     }
 
     /// <summary>Passes bytes on, and counts how often the client spoke after the server had.</summary>

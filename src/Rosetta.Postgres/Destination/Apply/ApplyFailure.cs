@@ -24,4 +24,7 @@ sealed class ApplyFailure(TablePlan plan, string reason, Exception? cause = null
     public string? Remedy { get; init; }
 
     public bool IsFinal { get; init; }
+
+    /// <summary>It was met when deferred constraints were checked.</summary>
+    public bool IsDeferred { get; init; }
 }

@@ -14,6 +14,9 @@ sealed class FlightLine(PgConnection connection) : IDisposable
     const int SendBytes = 1 << 20;
     const string InFailedTransaction = "25P02";
 
+    /// <summary>Of a statement that goes on: a parameter has not the length that its column's type has.</summary>
+    const string ProtocolViolation = "08P01";
+
     Flight _filling = new(connection);
     Flight _other = new(connection);
     Task<PgPipelineResults>? _underWay;
@@ -159,7 +162,7 @@ sealed class FlightLine(PgConnection connection) : IDisposable
 
     /// <summary>The data or the table is wrong, not the connection, the server or our privileges as a whole.</summary>
     public static bool IsOfTable(PgServerException error) =>
-        !error.IsFatal && ErrorPolicy.Classify(error.SqlState) is ErrorClass.Data or ErrorClass.Table;
+        !error.IsFatal && (error.SqlState == ProtocolViolation || ErrorPolicy.Classify(error.SqlState) is ErrorClass.Data or ErrorClass.Table);
 
     public void Dispose()
     {

@@ -27,8 +27,8 @@ sealed partial class GroupApplier
     readonly Dictionary<TableName, int> _failures = [];
     ParkingLot.Mark _parkedAtRun;
     bool _inRuns;
-    bool _defers;
     bool _checks;
+    bool _singly;
     int _taken;
     byte[] _oldKey = [];
     byte[] _newKey = [];
@@ -37,12 +37,15 @@ sealed partial class GroupApplier
     HashSet<TableName> Searched => _lot is null ? _memory.Careful : _searched;
 
     // What is deferred holds at the end of a transaction: not in the middle of one, unless it is too large to wait.
-    bool IsFull => _inRuns && _taken >= RunLimit && (!_defers || _cursor.IsAtStart || _taken >= LongestRun);
+    bool IsFull => _inRuns && ((_taken >= RunLimit && (!Defers || _cursor.IsAtStart || _taken >= LongestRun)) || (_singly && _taken > 0 && _cursor.IsAtStart));
+
+    /// <summary>Constraints may be waiting for the COMMIT.</summary>
+    bool Defers => !_context.ReplicaRole || _counted.Any(p => p.NeedsOriginRole);
 
     void StartRuns()
     {
         _inRuns = _lot is not null && _memory.Careful.Count > 0;
-        _defers = _inRuns && (!_context.ReplicaRole || _memory.Careful.Any(t => _book.FindSource(t)?.Target.HasDeferrable == true));
+        _singly = false;
         _searched.Clear();
         _failures.Clear();
         StartRun();
@@ -61,12 +64,13 @@ sealed partial class GroupApplier
     }
 
     /// <summary>Emits the run that ends here and waits for its outcome.</summary>
-    async ValueTask FlushAsync(GroupPlace? until, CancellationToken cancellationToken)
+    /// <returns>False: its changes are to be walked over again, in shorter runs; the cursor stands before them.</returns>
+    async ValueTask<bool> FlushAsync(GroupPlace? until, CancellationToken cancellationToken)
     {
         if (!_inRuns)
         {
             await EmitAsync(until, cancellationToken);
-            return;
+            return true;
         }
 
         while (true)
@@ -79,19 +83,19 @@ sealed partial class GroupApplier
                     _context.Line.Filling.Query("SAVEPOINT rosetta_run", default);
                     _context.Transaction.Savepoint();
                     // Each change by itself has to be right then, or is the guilty one.
-                    if (_defers && _searched.Count > 0)
+                    if (Defers && _searched.Count > 0)
                         _context.Line.Filling.Query("SET CONSTRAINTS ALL IMMEDIATE", default);
                 }
 
                 var isEmpty = _touched.Count == 0;
-                _checks = _defers && (until is null ? !_isOpenAtEnd : _cursor.IsAtStart);
+                _checks = Defers && (until is null ? !_isOpenAtEnd : _cursor.IsAtStart);
                 _context.Line.Failures = _searched.Count > 0 ? [] : null;
                 await EmitAsync(until, cancellationToken);
                 _context.Line.Failures = null;
                 if (!isEmpty)
                     _context.Line.Filling.Query("RELEASE SAVEPOINT rosetta_run", default);
                 _searched.Clear();
-                return;
+                return true;
             }
             catch (ApplyFailure failure) when (FailureOf(failure) is { } reason)
             {
@@ -100,13 +104,18 @@ sealed partial class GroupApplier
                 Abandon();
                 await _context.Connection.QueryAsync("ROLLBACK TO SAVEPOINT rosetta_run", cancellationToken);
                 _context.Transaction.RolledBackToSavepoint();
-                foreach (var (each, why) in found.Select(f => (f, FailureOf(f))))
-                    Learn(each, why ?? reason);
+                // First transaction by transaction: only the one that is wrong at its end is searched.
+                var isSplit = failure is { At: null, IsDeferred: true } && !_singly;
+                _singly |= isSplit;
+                foreach (var each in isSplit ? [] : found)
+                    Learn(each, FailureOf(each) ?? reason);
                 _lot!.BackTo(_parkedAtRun);
                 foreach (var plan in _counted)
                     plan.Counts = _countsAtRun.GetValueOrDefault(plan);
                 _cursor.Place = _runStart;
                 _taken = 0;
+                if (isSplit)
+                    return false;
                 WalkAgain(until);
             }
         }
@@ -121,7 +130,7 @@ sealed partial class GroupApplier
         }
         catch (PgServerException e) when (FlightLine.IsOfTable(e) && PlanOf(e) is { } plan)
         {
-            throw new ApplyFailure(plan, e.Error.Text, e);
+            throw new ApplyFailure(plan, e.Error.Text, e) { IsDeferred = true };
         }
     }
 

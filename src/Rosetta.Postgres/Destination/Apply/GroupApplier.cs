@@ -84,16 +84,17 @@ sealed partial class GroupApplier : IDisposable
                     await ResolveAsync(cancellationToken);
                     break;
                 case Pause.Truncate:
-                    await FlushAsync(_cursor.Place, cancellationToken);
-                    await TruncateAsync(cancellationToken);
+                    if (await FlushAsync(_cursor.Place, cancellationToken))
+                        await TruncateAsync(cancellationToken);
                     break;
                 case Pause.Full:
-                    await FlushAsync(_cursor.Place, cancellationToken);
-                    _runStart = _cursor.Place = Before(_cursor.Place);
+                    if (await FlushAsync(_cursor.Place, cancellationToken))
+                        _runStart = _cursor.Place = Before(_cursor.Place);
                     break;
                 default:
-                    await FlushAsync(null, cancellationToken);
-                    return;
+                    if (await FlushAsync(null, cancellationToken))
+                        return;
+                    break;
             }
         }
     }
@@ -240,8 +241,8 @@ sealed partial class GroupApplier : IDisposable
     {
         var relation = _cursor.CurrentBatch.Relations[_cursor.Current.Relation];
         // The rows of the old shape come before the change of shape.
-        if (_book.Before(relation) is { IsTouched: true })
-            await FlushAsync(_cursor.Place, cancellationToken);
+        if (_book.Before(relation) is { IsTouched: true } && !await FlushAsync(_cursor.Place, cancellationToken))
+            return;
         await _planner.MakeAsync(relation, _cursor.At, cancellationToken);
         // The change itself is still to be taken.
         _cursor.Place = Before(_cursor.Place);
