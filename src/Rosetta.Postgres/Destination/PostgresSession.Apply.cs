@@ -136,6 +136,7 @@ sealed partial class PostgresSession
         _open = null;
         if (parked > 0)
             LogParked();
+        _memory.Applied(failed: _lot?.Waiting.Any(e => e.Failure is not null) == true);
         _lot?.Committed();
         foreach (var source in _memory.Pended)
             SetPending(source, true);

@@ -72,6 +72,7 @@ sealed partial class PostgresSession
         {
             if (_open is not null)
                 throw new InvalidOperationException("The position cannot be advanced inside an open transaction.");
+            _lot?.Refresh();
             if (position > Position)
                 await MoveAsync(position, cancellationToken);
         }

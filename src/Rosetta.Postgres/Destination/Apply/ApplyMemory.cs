@@ -23,6 +23,18 @@ sealed class ApplyMemory
     /// <summary>Tables whose plan was made anew, as it may not fit what is at the destination any more.</summary>
     public HashSet<TableName> Replanned { get; } = [];
 
+    /// <summary>
+    /// Groups to come that are applied in short runs from the beginning: where changes have just failed more are likely to, and a group that fails as a
+    /// whole is applied twice. Kept.
+    /// </summary>
+    public int Wary { get; private set; }
+
+    /// <summary>A group is through.</summary>
+    /// <param name="failed">Some of its changes failed and are parked.</param>
+    public void Applied(bool failed) => Wary = failed ? WaryGroups : Math.Max(0, Wary - 1);
+
+    const int WaryGroups = 4;
+
     /// <summary>Changes that were found to fail, and are parked.</summary>
     public Dictionary<Position, DeadLetterFailure> Guilty { get; } = [];
 

@@ -29,6 +29,7 @@ sealed partial class GroupApplier
     bool _inRuns;
     bool _checks;
     bool _singly;
+    int _found;
     int _taken;
     byte[] _oldKey = [];
     byte[] _newKey = [];
@@ -44,7 +45,7 @@ sealed partial class GroupApplier
 
     void StartRuns()
     {
-        _inRuns = _lot is not null && _memory.Careful.Count > 0;
+        _inRuns = _lot is not null && (_memory.Careful.Count > 0 || _memory.Wary > 0);
         _singly = false;
         _searched.Clear();
         _failures.Clear();
@@ -54,7 +55,7 @@ sealed partial class GroupApplier
     void StartRun()
     {
         _runStart = _cursor.Place;
-        _taken = 0;
+        (_taken, _found) = (0, 0);
         if (!_inRuns)
             return;
         _parkedAtRun = _lot!.Here;
@@ -89,7 +90,8 @@ sealed partial class GroupApplier
 
                 var isEmpty = _touched.Count == 0;
                 _checks = Defers && (until is null ? !_isOpenAtEnd : _cursor.IsAtStart);
-                _context.Line.Failures = _searched.Count > 0 ? [] : null;
+                // A run mostly has one guilty change, which stops the search; with a second one all are found at once, at the price of savepoints.
+                _context.Line.Failures = _searched.Count > 0 && _found > 0 ? [] : null;
                 await EmitAsync(until, cancellationToken);
                 _context.Line.Failures = null;
                 if (!isEmpty)
@@ -97,7 +99,7 @@ sealed partial class GroupApplier
                 _searched.Clear();
                 return true;
             }
-            catch (ApplyFailure failure) when (FailureOf(failure) is { } reason)
+            catch (ApplyFailure failure) when (FailureOf(failure) is { } reason && !MayBeMended(failure))
             {
                 var found = _context.Line.Failures is { Count: > 0 } all ? all : [failure];
                 await _context.Line.AbandonAsync();
@@ -139,6 +141,10 @@ sealed partial class GroupApplier
         ? _book.FindTarget(new TableName(schema, table))
         : Applied.FirstOrDefault(p => p.Target.HasUserTriggers);
 
+    /// <summary>The table may lack a label of an enum, or be another one than its plan says: that is looked at before a change is called guilty.</summary>
+    bool MayBeMended(ApplyFailure failure) =>
+        !_memory.Careful.Contains(failure.Plan.Source) && failure.InnerException is PgServerException { SqlState: "22021" or "22P02" };
+
     void WalkAgain(GroupPlace? until)
     {
         var inRuns = _inRuns;
@@ -165,6 +171,7 @@ sealed partial class GroupApplier
             return;
         }
 
+        _found++;
         _memory.Guilty[at] = reason;
         _searched.Clear();
         var failures = _failures[table] = _failures.GetValueOrDefault(table) + 1;
