@@ -2,7 +2,6 @@ using System.Globalization;
 using Rosetta.Client.Answers;
 using Rosetta.Core.Failpoints;
 using Rosetta.EndToEnd.Stage;
-using Rosetta.Testing.Equality;
 using Rosetta.Testing.Waiting;
 using Xunit;
 using Xunit.Abstractions;
@@ -13,24 +12,6 @@ namespace Rosetta.EndToEnd;
 public sealed class SpillTests(ITestOutputHelper output)
 {
     const long Budget = 64 << 20;
-
-    // Every row carries a number that only grows; a destination that sees one of a row go backwards notes it.
-    const string Schema =
-        """
-        CREATE SEQUENCE steps;
-        CREATE TABLE orders (id int PRIMARY KEY, v int NOT NULL, step bigint NOT NULL DEFAULT nextval('steps'), big text);
-        ALTER TABLE orders ALTER big SET STORAGE EXTERNAL;
-        INSERT INTO orders (id, v, big) SELECT i, 0, repeat('x', 3000) FROM generate_series(1, 2000) i;
-        """;
-
-    const string Watch =
-        """
-        CREATE TABLE backwards (id int, was bigint, became bigint);
-        CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-          IF NEW.step < OLD.step AND NEW.id = OLD.id THEN INSERT INTO backwards VALUES (OLD.id, OLD.step, NEW.step); END IF; RETURN NULL; END $$;
-        CREATE TRIGGER watch AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION watch();
-        ALTER TABLE orders ENABLE ALWAYS TRIGGER watch;
-        """;
 
     static readonly Dictionary<string, string?> Settings = new() { ["ROSETTA__PIPELINES__SPILLWAL"] = Budget.ToString(CultureInfo.InvariantCulture) };
 
@@ -44,15 +25,15 @@ public sealed class SpillTests(ITestOutputHelper output)
         var random = new Random(seed);
         await using var installation = await Installation.StartAsync(targets);
         var (source, dead) = (installation.Source, installation.Targets[^1]);
-        await source.ExecuteAsync(Schema, Installation.Database);
+        await source.ExecuteAsync(StepTable.Schema, Installation.Database);
         var node = await installation.StartNodeAsync(Settings);
         var pipeline = await installation.CreatePipelineAsync(node.Api);
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
         foreach (var target in installation.Targets)
-            await target.ExecuteAsync(Watch, Installation.Database);
+            await target.ExecuteAsync(StepTable.Watch, Installation.Database);
 
         long held = 0;
-        await using (var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(20), () => Statement(random)))
+        await using (var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(20), () => StepTable.Statement(random)))
         {
             await dead.StopAsync();
             await Wait.UntilAsync(async () => (await DeadAsync()).Spill is { Transactions: > 100 }, "changes to be spilled", Installation.Patience);
@@ -83,13 +64,7 @@ public sealed class SpillTests(ITestOutputHelper output)
         }
 
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
-        foreach (var i in Enumerable.Range(0, targets))
-        {
-            var compared = await DatabaseComparison.CompareAsync(installation.SourceConnection, installation.TargetConnection(i), [TablePair.Same("public", "orders")]);
-            Assert.True(compared.Equal, $"target {i + 1}: {compared}");
-            Assert.Equal(0, await installation.Targets[i].ScalarAsync<long>("SELECT count(*) FROM backwards", Installation.Database));
-        }
-
+        await StepTable.AssertEqualAsync(installation);
         await Wait.UntilAsync(
             async () => await DeadAsync() is { Lane: "ATTACHED", Spill: null } && await installation.Config.ScalarAsync<long>("SELECT count(*) FROM spill_parts", "rosetta") == 0,
             "nothing to be left of the log", Installation.Patience);
@@ -108,20 +83,5 @@ public sealed class SpillTests(ITestOutputHelper output)
         }
 
         Task DiedAsync(string failpoint) => Wait.UntilAsync(() => Task.FromResult(node.Process.HasExited), $"the node to die at {failpoint}", Installation.Patience);
-    }
-
-    static string Statement(Random random)
-    {
-        var id = random.Next(1, 2_000).ToString(CultureInfo.InvariantCulture);
-        var v = random.Next(100_000).ToString(CultureInfo.InvariantCulture);
-        return random.Next(10) switch
-        {
-            0 => $"INSERT INTO orders (id, v, big) VALUES ({id}, {v}, 'short') ON CONFLICT (id) DO NOTHING",
-            1 => $"DELETE FROM orders WHERE id = {id}",
-            2 => $"UPDATE orders SET id = id + 10000, step = nextval('steps') WHERE id = {id} AND NOT EXISTS (SELECT FROM orders o WHERE o.id = {id} + 10000)",
-            3 => $"UPDATE orders SET id = id - 10000, step = nextval('steps') WHERE id = {id} + 10000 AND NOT EXISTS (SELECT FROM orders o WHERE o.id = {id})",
-            4 => $"UPDATE orders SET v = {v}, step = nextval('steps') WHERE id = {id}",
-            _ => $"UPDATE orders SET big = repeat(md5('{v}'), 100), step = nextval('steps') WHERE id BETWEEN {id} AND {id} + 60",
-        };
     }
 }

@@ -25,7 +25,7 @@ public sealed partial class PipelineActor
         var log = new SpillLog(_id, id, attached.Generation);
         var spill = new LaneSpill(
             store, log, run.Epoch, lane, new SpillLimits(settings.SpillWal, settings.SpillBytes, settings.SpillAge, settings.SpillEnd),
-            () => run.LowestOf(id, attached.Generation) ?? lane.Passed, _services.Time);
+            () => run.LowestOf(id, attached.Generation), _services.Time);
         if (before is not null)
             spill.Restore(before);
         run.Spills[id] = spill;

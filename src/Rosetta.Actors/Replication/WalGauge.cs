@@ -41,7 +41,7 @@ sealed class WalGauge(PipelineRun run, SourceLink link, ILoggingAdapter log)
     /// <summary>The lanes that have to let the slot go on, if any: told again each time, until they do.</summary>
     void Spill(Lsn current)
     {
-        var lanes = run.Hub.Lanes.Select(l => new SpillCandidate(l.DestinationId, l.Holds, l.IsSpilling || (l.State == LaneState.Attached && !l.Failing))).ToList();
+        var lanes = run.Hub.Lanes.Select(l => new SpillCandidate(l.DestinationId, l.Holds, l.IsSpilling || (l.State == LaneState.Attached && !l.Failing), l.Failing)).ToList();
         if (SpillPolicy.Choose(lanes, current, _budget) is { Count: > 0 } chosen)
             run.SpillWanted(chosen);
     }

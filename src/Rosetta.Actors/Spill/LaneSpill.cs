@@ -8,8 +8,8 @@ namespace Rosetta.Actors.Spill;
 /// <summary>
 /// The spill log of one lane in one incarnation: what it has, and who feeds the lane. Its destination's program and the writer of the log do so in turn, never both.
 /// </summary>
-/// <param name="from">The lowest position that the destination may say it is at.</param>
-public sealed class LaneSpill(ISpillStore store, SpillLog log, long epoch, Lane lane, SpillLimits limits, Func<Lsn> from, TimeProvider time)
+/// <param name="from">The lowest position that the destination may say it is at; null: it is not known.</param>
+public sealed class LaneSpill(ISpillStore store, SpillLog log, long epoch, Lane lane, SpillLimits limits, Func<Lsn?> from, TimeProvider time)
 {
     readonly SemaphoreSlim _feeder = new(1, 1);
     readonly SemaphoreSlim _store = new(1, 1);
@@ -111,8 +111,9 @@ public sealed class LaneSpill(ISpillStore store, SpillLog log, long epoch, Lane 
     /// <summary>Shuts older incarnations out and looks how far it goes; by whoever feeds the lane.</summary>
     public Task OpenAsync(CancellationToken cancellationToken) => WriteAsync(token => store.OpenAsync(log, epoch, token), cancellationToken);
 
-    public Task AppendAsync(SpillPart part, CancellationToken cancellationToken) =>
-        WriteAsync(async token => await store.AppendAsync(log, epoch, _extent?.Through ?? Lsn.Min(from(), lane.Passed), part, token).ConfigureAwait(false), cancellationToken);
+    /// <param name="begin">The part has everything from there on.</param>
+    public Task AppendAsync(Lsn begin, SpillPart part, CancellationToken cancellationToken) => WriteAsync(
+        async token => await store.AppendAsync(log, epoch, _extent?.Through ?? Lsn.Min(from() ?? begin, begin), part, token).ConfigureAwait(false), cancellationToken);
 
     /// <summary>Lets go what the destination has.</summary>
     public Task RemoveAsync(Lsn position, CancellationToken cancellationToken) => WriteAsync(token => store.RemoveAsync(log, epoch, position, token), cancellationToken);
@@ -192,6 +193,8 @@ public sealed class LaneSpill(ISpillStore store, SpillLog log, long epoch, Lane 
         await OpenAsync(cancellationToken).ConfigureAwait(false);
         if (_extent is not null)
             await RemoveAsync(position, cancellationToken).ConfigureAwait(false);
+        if (_extent is null)
+            Fault = null;
     }
 
     /// <summary>Completes when there is more, or the writer has ended; to be taken before one looks.</summary>

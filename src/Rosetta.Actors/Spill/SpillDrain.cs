@@ -1,6 +1,7 @@
 using Rosetta.Actors.Destinations;
 using Rosetta.Core.Failpoints;
 using Rosetta.Core.Lanes;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Spill;
 
 namespace Rosetta.Actors.Spill;
@@ -13,6 +14,7 @@ sealed class SpillDrain(LaneContext context, LaneSpill spill, LanePump pump, Tim
 {
     static readonly TimeSpan RemoveEvery = TimeSpan.FromSeconds(1);
 
+    Lsn _fed;
     long _removedAt = time.GetTimestamp();
 
     /// <summary>Until the log is read to its end or it is interrupted.</summary>
@@ -78,13 +80,16 @@ sealed class SpillDrain(LaneContext context, LaneSpill spill, LanePump pump, Tim
         }
     }
 
-    static async Task FeedAsync(LaneLog log, SpillPart part, CancellationToken cancellationToken)
+    async Task FeedAsync(LaneLog log, SpillPart part, CancellationToken cancellationToken)
     {
         var batches = BatchCodec.Decode(part.Payload.Span);
         try
         {
             foreach (var batch in batches)
             {
+                if (batch.DeliveredUpTo < _fed)
+                    throw new FormatException($"The spill log goes back from {_fed} to {batch.DeliveredUpTo}: what it has cannot be told from what was applied.");
+                _fed = batch.DeliveredUpTo;
                 // One that was closed takes nothing, and says that there is room.
                 while (!log.TryAppend(batch))
                 {

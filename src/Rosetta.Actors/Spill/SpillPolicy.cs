@@ -5,7 +5,8 @@ namespace Rosetta.Actors.Spill;
 /// <summary>A lane as the policy sees it.</summary>
 /// <param name="Holds">Where it holds the slot; null: it does not.</param>
 /// <param name="IsFed">It follows the main stream, and its destination, or the writer of its spill log, answers.</param>
-public readonly record struct SpillCandidate(long DestinationId, Lsn? Holds, bool IsFed);
+/// <param name="IsFailing">Its destination does not answer.</param>
+public readonly record struct SpillCandidate(long DestinationId, Lsn? Holds, bool IsFed, bool IsFailing);
 
 /// <summary>Which lanes have to be spilled so that the slot stays within its budget: pure.</summary>
 public static class SpillPolicy
@@ -14,13 +15,15 @@ public static class SpillPolicy
     /// <param name="budget">In bytes; 0: there is none.</param>
     /// <returns>
     /// From half of the budget on (a lane has to be read and written before the slot moves, and the source keeps WAL a little longer than the slot
-    /// needs it): those that hold more than a quarter of it and do not follow the main stream.
+    /// needs it): those that hold more than a quarter of it and do not follow the main stream. One whose destination answers may still catch up by itself: until three
+    /// quarters are spent.
     /// </returns>
     public static IReadOnlyList<long> Choose(IReadOnlyCollection<SpillCandidate> lanes, Lsn current, long budget)
     {
-        if (budget <= 0 || lanes.Count == 0 || !lanes.Any(l => Held(l, current) >= budget / 2))
+        var most = lanes.Count == 0 ? 0 : lanes.Max(l => Held(l, current));
+        if (budget <= 0 || most < budget / 2)
             return [];
-        return [.. lanes.Where(l => !l.IsFed && Held(l, current) >= budget / 4).Select(l => l.DestinationId)];
+        return [.. lanes.Where(l => !l.IsFed && Held(l, current) >= budget / 4 && (l.IsFailing || most >= budget / 4 * 3)).Select(l => l.DestinationId)];
     }
 
     static long Held(SpillCandidate lane, Lsn current) => lane.Holds is { } holds && holds < current ? (long)(current.Value - holds.Value) : 0;

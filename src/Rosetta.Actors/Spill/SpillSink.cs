@@ -57,18 +57,29 @@ sealed class SpillSink(Lane lane, LaneSpill spill, TimeProvider time) : ILaneSin
         var began = time.GetTimestamp();
         var payload = new PooledBytes(64 * 1024);
         var transactions = 0;
-        foreach (var batch in group.Batches)
+        foreach (var given in group.Batches)
         {
-            BatchCodec.Encode(batch, ref payload);
+            // A stream of its own and the main one overlap, and so do two incarnations'. Nothing comes twice in the log, and nothing in it goes back.
+            var batch = given.Without(Passed);
+            if (!batch.IsEmpty || batch.DeliveredUpTo > Passed)
+                BatchCodec.Encode(batch, ref payload);
             foreach (var transaction in batch.Transactions)
                 transactions += transaction.EndsHere ? 1 : 0;
+            batch.Release();
         }
 
-        var (isOpen, through) = (group.IsOpenAtEnd, group.DeliveredUpTo);
+        if (payload.Length == 0)
+        {
+            ArrayPool<byte>.Shared.Return(payload.Array);
+            return new ApplyResult(Passed, NoRows, [], 0);
+        }
+
+        var (isOpen, through) = (group.IsOpenAtEnd, Lsn.MaxOf(group.DeliveredUpTo, Passed));
         var part = new SpillPart(isOpen ? null : through, isOpen, transactions, payload.Array.AsMemory(0, payload.Length));
         await FlushAsync(cancellationToken).ConfigureAwait(false);
         _isOpen = isOpen;
-        _writing = Task.Run(() => WriteAsync(part, payload.Array, cancellationToken), CancellationToken.None);
+        var begin = Passed;
+        _writing = Task.Run(() => WriteAsync(begin, part, payload.Array, cancellationToken), CancellationToken.None);
         await GatherAsync(group, began, cancellationToken).ConfigureAwait(false);
         return new ApplyResult(isOpen ? null : through, NoRows, [], 0);
     }
@@ -78,9 +89,9 @@ sealed class SpillSink(Lane lane, LaneSpill spill, TimeProvider time) : ILaneSin
 
     public void Pass(Lsn position, long lastCommitTime)
     {
-        Passed = position;
+        Passed = Lsn.MaxOf(Passed, position);
         // WAL without a change for this lane is not written down: the slot may pass it all the same.
-        if (!_writing.IsCompletedSuccessfully || lane.Feeds >= position)
+        if (!_writing.IsCompletedSuccessfully || _isOpen || lane.Feeds >= position)
             return;
         if (lane.Spilled is null)
             lane.Pass(position);
@@ -88,12 +99,12 @@ sealed class SpillSink(Lane lane, LaneSpill spill, TimeProvider time) : ILaneSin
             lane.Spill(position);
     }
 
-    async Task WriteAsync(SpillPart part, byte[] rented, CancellationToken cancellationToken)
+    async Task WriteAsync(Lsn begin, SpillPart part, byte[] rented, CancellationToken cancellationToken)
     {
         try
         {
             Failpoint.Hit(FailpointNames.SpillBeforeAppend);
-            await spill.AppendAsync(part, cancellationToken).ConfigureAwait(false);
+            await spill.AppendAsync(begin, part, cancellationToken).ConfigureAwait(false);
             Failpoint.Hit(FailpointNames.SpillAppended);
         }
         finally

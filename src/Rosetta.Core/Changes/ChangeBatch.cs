@@ -93,6 +93,27 @@ public sealed class ChangeBatch
         byte[] bytes, int length, Change[] changes, int changeCount, TransactionSpan[] transactions, IReadOnlyList<Relation> relations) =>
         new(bytes, length, changes, changeCount, transactions, _transactionCount, relations, DeliveredUpTo);
 
+    /// <summary>
+    /// The batch without its first transactions, those with a commit LSN below <paramref name="position"/>; held once more by the caller when none of them are.
+    /// </summary>
+    public ChangeBatch Without(Lsn position)
+    {
+        var gone = 0;
+        while (gone < _transactionCount && _transactions[gone].CommitLsn < position)
+            gone++;
+        if (gone == 0)
+            return Retain();
+        var first = gone < _transactionCount ? _transactions[gone].First : _changeCount;
+        var changes = ArrayPool<Change>.Shared.Rent(Math.Max(1, _changeCount - first));
+        _changes.AsSpan(first, _changeCount - first).CopyTo(changes);
+        var transactions = ArrayPool<TransactionSpan>.Shared.Rent(Math.Max(1, _transactionCount - gone));
+        for (var i = gone; i < _transactionCount; i++)
+            transactions[i - gone] = _transactions[i] with { First = _transactions[i].First - first };
+        var bytes = ArrayPool<byte>.Shared.Rent(Math.Max(1, _length));
+        Bytes.CopyTo(bytes);
+        return new ChangeBatch(bytes, _length, changes, _changeCount - first, transactions, _transactionCount - gone, Relations, DeliveredUpTo);
+    }
+
     /// <summary>Adds a holder. Only a holder may call it.</summary>
     public ChangeBatch Retain()
     {

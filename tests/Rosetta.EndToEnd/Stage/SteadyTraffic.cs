@@ -20,6 +20,13 @@ sealed class SteadyTraffic : IAsyncDisposable
         return traffic;
     }
 
+    /// <summary>Until so many rows more have been changed.</summary>
+    public Task WaitForAsync(int changes)
+    {
+        var enough = Changes + changes;
+        return Rosetta.Testing.Waiting.Wait.UntilAsync(() => Task.FromResult(Changes > enough), $"{changes} changes", Installation.Patience);
+    }
+
     public async Task StopAsync()
     {
         await _enough.CancelAsync();

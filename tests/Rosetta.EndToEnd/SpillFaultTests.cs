@@ -1,0 +1,180 @@
+using System.Globalization;
+using Rosetta.Client.Answers;
+using Rosetta.EndToEnd.Stage;
+using Rosetta.Testing.Waiting;
+using Xunit;
+using Xunit.Abstractions;
+
+namespace Rosetta.EndToEnd;
+
+/// <summary>What happens to a spill log itself: its store dies, its node freezes, it comes to its own end.</summary>
+public sealed class SpillFaultTests(ITestOutputHelper output)
+{
+    const long Budget = 64 << 20;
+
+    [Fact]
+    public async Task Should_hold_the_slot_while_the_config_database_is_away_and_go_on_when_it_and_the_destination_died_in_the_middle()
+    {
+        await using var installation = await StageAsync(targets: 2, durableTargets: true);
+        var (source, dead) = (installation.Source, installation.Targets[1]);
+        var node = await installation.StartNodeAsync(Settings());
+        var pipeline = await StartAsync(installation, node);
+        var random = new Random(1);
+        await using (var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(20), () => StepTable.Statement(random)))
+        {
+            await dead.StopAsync();
+            await SpilledAsync(node, pipeline);
+            await installation.Config.KillAsync();
+            var before = await SlotAsync(source, pipeline);
+            await traffic.WaitForAsync(2_000);
+            // An acknowledgement that had been recorded may still have been on its way.
+            Assert.InRange(await SlotAsync(source, pipeline) - before, 0UL, (ulong)Budget / 2);
+            await installation.Config.StartAsync();
+            var through = (await DeadAsync(node, pipeline)).Spill?.Through;
+            await Wait.UntilAsync(async () => (await DeadAsync(node, pipeline)).Spill is { Through: { } now } && now != through, "the log to go on", Installation.Patience);
+
+            await dead.StartAsync();
+            await Wait.UntilAsync(async () => (await DeadAsync(node, pipeline)).Lane == "DRAINING", "the log to be drained", Installation.Patience);
+            await dead.CrashAsync();
+            await installation.Config.KillAsync();
+            await installation.Config.StartAsync();
+            await dead.StartAsync();
+            await DrainedAsync(node, pipeline);
+        }
+
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        await StepTable.AssertEqualAsync(installation);
+    }
+
+    [Fact]
+    public async Task Should_write_nothing_from_a_node_that_froze_while_it_spilled_and_while_it_drained()
+    {
+        await using var installation = await StageAsync(targets: 2);
+        var dead = installation.Targets[1];
+        await installation.StartNodeAsync(Settings());
+        await installation.StartNodeAsync(Settings());
+        var pipeline = await StartAsync(installation, installation.Nodes[0]);
+        var random = new Random(2);
+        await using (SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(25), () => StepTable.Statement(random)))
+        {
+            await dead.StopAsync();
+            await SpilledAsync(installation.Nodes[0], pipeline);
+            var other = await FreezeAsync(d => d.Spill is { Transactions: > 0 });
+            await dead.StartAsync();
+            await Wait.UntilAsync(async () => (await DeadAsync(other, pipeline)).Lane is "DRAINING" or "ATTACHED", "the log to be drained", Installation.Patience);
+            await FreezeAsync(_ => true);
+            await DrainedAsync(installation.Nodes.First(n => !n.Process.HasExited), pipeline);
+        }
+
+        var left = installation.Nodes.First(n => !n.Process.HasExited);
+        await installation.WaitUntilCaughtUpAsync(left.Api, pipeline);
+        await StepTable.AssertEqualAsync(installation);
+
+        // The node that runs it is frozen, taken over, and let go on; what it had in hand must not come through.
+        async Task<NodeProcess> FreezeAsync(Func<PipelineDestination, bool> isBack)
+        {
+            var alive = installation.Nodes.First(n => !n.Process.HasExited);
+            var before = (await Installation.PipelineAsync(alive.Api, pipeline)).Runtime.Node;
+            var runs = installation.Nodes.Single(n => !n.Process.HasExited && n.Runs(before));
+            var other = installation.Nodes.First(n => n != runs && !n.Process.HasExited);
+            runs.Process.Freeze();
+            await Wait.UntilAsync(
+                async () => await Installation.PipelineAsync(other.Api, pipeline) is { Runtime: var r, Destinations: var d } && r.Node != before && r.State is "RUNNING" or "DEGRADED" && isBack(d[1]),
+                "the other node to run it", Installation.Patience);
+            runs.Process.Thaw();
+            await Wait.UntilAsync(() => runs.Process.HasExited, "the frozen node to find out that it was taken out", Installation.Patience);
+            output.WriteLine("taken over");
+            await runs.StartAsync();
+            return other;
+        }
+    }
+
+    [Fact]
+    public async Task Should_give_a_destination_up_whose_log_is_full_let_the_slot_go_and_mend_it_by_a_resync()
+    {
+        await using var installation = await StageAsync(targets: 1);
+        var (source, dead) = (installation.Source, installation.Targets[0]);
+        // The text compresses well.
+        var node = await installation.StartNodeAsync(Settings(("SPILLBYTES", "60000")));
+        var pipeline = await StartAsync(installation, node);
+        var random = new Random(3);
+        await using (SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(20), () => StepTable.Statement(random)))
+        {
+            await dead.StopAsync();
+            await Wait.UntilAsync(async () => await DeadAsync(node, pipeline) is { HealthStatus: "ERROR", LastError: not null }, "the destination to be given up", Installation.Patience);
+            var shown = await DeadAsync(node, pipeline);
+            output.WriteLine($"{shown.LastError}\n{shown.Remedy}");
+            Assert.Contains("spill log", shown.LastError, StringComparison.Ordinal);
+            Assert.Contains("resync", shown.Remedy, StringComparison.Ordinal);
+            // Nobody waits for the slot any more.
+            var end = Installation.Lsn(await source.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text"));
+            await Wait.UntilAsync(async () => await SlotAsync(source, pipeline) >= end, "the slot to go on", Installation.Patience);
+            // The same after a restart, and when it answers again: what it lacks is gone.
+            await node.KillAsync();
+            await dead.StartAsync();
+            await node.StartAsync();
+            await Wait.UntilAsync(async () => await DeadAsync(node, pipeline) is { HealthStatus: "ERROR" } d && d.Remedy?.Contains("resync", StringComparison.Ordinal) == true, "the gap to be shown", Installation.Patience);
+            var destination = (await Installation.DestinationIdsAsync(node.Api, pipeline))[0];
+            await node.Api.PostAsync($"pipelines/{pipeline}/resync", new { destination_ids = new[] { destination } });
+            await Wait.UntilAsync(async () => await DeadAsync(node, pipeline) is { Lane: "ATTACHED", LastError: null }, "the destination to be made equal", Installation.Patience);
+        }
+
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        await StepTable.AssertEqualAsync(installation);
+    }
+
+    [Fact]
+    public async Task Should_hold_the_slot_at_the_end_of_a_full_log_where_that_was_chosen()
+    {
+        await using var installation = await StageAsync(targets: 1);
+        var (source, dead) = (installation.Source, installation.Targets[0]);
+        var node = await installation.StartNodeAsync(Settings(("SPILLBYTES", "60000"), ("SPILLEND", "Hold")));
+        var pipeline = await StartAsync(installation, node);
+        var random = new Random(4);
+        await using (var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(20), () => StepTable.Statement(random)))
+        {
+            await dead.StopAsync();
+            await Wait.UntilAsync(async () => (await DeadAsync(node, pipeline)).Spill is { Error: not null }, "the log to be full", Installation.Patience);
+            var spill = (await DeadAsync(node, pipeline)).Spill!;
+            output.WriteLine($"{spill.Error}\n{spill.Remedy}");
+            Assert.Contains("SpillBytes", spill.Remedy, StringComparison.Ordinal);
+            await traffic.WaitForAsync(2_000);
+            Assert.True(await SlotAsync(source, pipeline) <= Installation.Lsn((await DeadAsync(node, pipeline)).Spill!.Through), "The slot went on.");
+            await dead.StartAsync();
+            await DrainedAsync(node, pipeline);
+        }
+
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        await StepTable.AssertEqualAsync(installation);
+    }
+
+    static Dictionary<string, string?> Settings(params IEnumerable<(string Name, string Value)> more) => new(
+        more.Append(("SPILLWAL", Budget.ToString(CultureInfo.InvariantCulture))).Select(m => KeyValuePair.Create<string, string?>($"ROSETTA__PIPELINES__{m.Item1}", m.Item2)));
+
+    static async Task<Installation> StageAsync(int targets, bool durableTargets = false)
+    {
+        var installation = await Installation.StartAsync(targets, durableTargets: durableTargets);
+        await installation.Source.ExecuteAsync(StepTable.Schema, Installation.Database);
+        return installation;
+    }
+
+    static async Task<int> StartAsync(Installation installation, NodeProcess node)
+    {
+        var pipeline = await installation.CreatePipelineAsync(node.Api);
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        foreach (var target in installation.Targets)
+            await target.ExecuteAsync(StepTable.Watch, Installation.Database);
+        return pipeline;
+    }
+
+    static async Task<PipelineDestination> DeadAsync(NodeProcess node, int pipeline) => (await Installation.PipelineAsync(node.Api, pipeline)).Destinations[^1];
+
+    static Task SpilledAsync(NodeProcess node, int pipeline) =>
+        Wait.UntilAsync(async () => (await DeadAsync(node, pipeline)).Spill is { Transactions: > 100 }, "changes to be spilled", Installation.Patience);
+
+    static Task DrainedAsync(NodeProcess node, int pipeline) =>
+        Wait.UntilAsync(async () => await DeadAsync(node, pipeline) is { Lane: "ATTACHED", Spill: null }, "the spill log to be drained", Installation.Patience);
+
+    static async Task<ulong> SlotAsync(Rosetta.Testing.Servers.PostgresServer source, int pipeline) => Installation.Lsn(
+        await source.ScalarAsync<string>($"SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = 'rosetta_p{pipeline}'"));
+}
