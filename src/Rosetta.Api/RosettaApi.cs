@@ -76,6 +76,10 @@ public static class RosettaApi
         services.AddSingleton<IValidator<PreviewTransform>, PreviewTransformValidator>();
         services.AddSingleton<IValidator<StartBackfill>, StartBackfillValidator>();
         services.AddSingleton<IValidator<StartVerify>, StartVerifyValidator>();
+        services.AddSingleton<IValidator<StartRecovery>, StartRecoveryValidator>();
+        services.AddSingleton<IValidator<RetryEntry>, RetryEntryValidator>();
+        services.AddSingleton<IValidator<DiscardEntry>, DiscardEntryValidator>();
+        services.AddSingleton<IValidator<DiscardEntries>, DiscardEntriesValidator>();
         services.AddSingleton<IValidator<CreatePreset>, CreatePresetValidator>();
         services.AddSingleton<IValidator<ChangePreset>, ChangePresetValidator>();
     }
@@ -99,6 +103,7 @@ public static class RosettaApi
         api.MapBackfills();
         api.MapVerify();
         api.MapDeadLetters();
+        api.MapRecoveries();
         api.MapPresets();
         api.MapConfig();
         api.MapMonitoring();

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Rosetta.Actors;
 using Rosetta.Actors.Monitoring;
 using Rosetta.Actors.Pipelines;
+using Rosetta.Actors.Recovery;
 using Rosetta.Store;
 using Rosetta.Store.Configuration;
 using Rosetta.Store.DeadLetters;
@@ -31,6 +32,7 @@ sealed partial class NodeStartup(
             {
                 Spill = new ConfigSpillStore(store.Database),
                 DeadLetters = settings.Pipelines.Parking ? letters.Current : null,
+                Recovery = new RecoveryRecords(store.Recoveries, store.Audit),
             };
             var listener = new ConfigListener(store.Database, loggers.CreateLogger<ConfigListener>());
             await PipelineHosting

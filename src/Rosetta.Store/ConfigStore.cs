@@ -1,5 +1,6 @@
 using Dapper;
 using Rosetta.Store.Configuration;
+using Rosetta.Store.DeadLetters;
 using Rosetta.Store.Destinations;
 using Rosetta.Store.Jobs;
 using Rosetta.Store.Monitoring;
@@ -31,6 +32,8 @@ public sealed class ConfigStore
         Requests = new PipelineRequestRepository(database);
         Backfills = new BackfillJobRepository(database);
         Verifies = new VerifyRunRepository(database);
+        Recoveries = new RecoveryOrderRepository(database);
+        Audit = new DeadLetterAudit(database);
         WalMetrics = new WalMetricRepository(database);
         SchemaHistory = new SchemaHistoryRepository(database);
         Notifications = new NotificationRepository(database);
@@ -64,6 +67,10 @@ public sealed class ConfigStore
     public BackfillJobRepository Backfills { get; }
 
     public VerifyRunRepository Verifies { get; }
+
+    public RecoveryOrderRepository Recoveries { get; }
+
+    public DeadLetterAudit Audit { get; }
 
     public WalMetricRepository WalMetrics { get; }
 

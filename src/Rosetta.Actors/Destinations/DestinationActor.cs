@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Event;
+using Rosetta.Actors.Recovery;
 using Rosetta.Core.Errors;
 
 namespace Rosetta.Actors.Destinations;
@@ -28,6 +29,9 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
     /// </summary>
     public sealed record Do(ChunkJob Job) : INoSerializationVerificationNeeded;
 
+    /// <summary>Have an order about parked changes carried out; it is told of again to each new program of this lane until it has ended.</summary>
+    public sealed record Recover(LaneOrder Order) : INoSerializationVerificationNeeded;
+
     sealed record JobEnded(string Id) : INoSerializationVerificationNeeded, IDeadLetterSuppression;
 
     sealed record Begin : INoSerializationVerificationNeeded, IDeadLetterSuppression
@@ -48,6 +52,7 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
     CancellationTokenSource _cut = new();
     readonly Dictionary<string, ChunkJob> _jobs = [];
     readonly Dictionary<string, Do> _next = [];
+    readonly List<LaneOrder> _orders = [];
     LaneProgram? _program;
     long _startedAt;
     int _generation;
@@ -65,6 +70,7 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
         Receive<JobEnded>(OnJobEnded);
         Receive<Spill>(_ => OnSpill());
         Receive<SpillEnded>(OnSpillEnded);
+        Receive<Recover>(OnRecover);
         Receive<Removed>(removed =>
         {
             if (removed.Error is not null)
@@ -98,6 +104,8 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
         var program = _program = new LaneProgram(_context, _time);
         foreach (var job in _jobs.Values)
             program.Do(job);
+        _orders.RemoveAll(o => o.HasEnded);
+        _orders.ForEach(program.Recover);
         var token = _cut.Token;
         _startedAt = _time.GetTimestamp();
         Task.Run(() => program.RunAsync(token), CancellationToken.None)
@@ -121,6 +129,17 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
         else
             _next[job.Id] = order;
     }
+
+    void OnRecover(Recover order)
+    {
+        _orders.RemoveAll(o => o.HasEnded);
+        _orders.Add(order.Order);
+        if (_context.Status.Fault is { } fault)
+            order.Order.Wait(WaitsFor(fault));
+        _program?.Recover(order.Order);
+    }
+
+    static string WaitsFor(Fault fault) => $"The destination is away; the order is carried out when it is back: {fault.Reason} {fault.Remedy}".TrimEnd();
 
     void OnJobEnded(JobEnded ended)
     {
@@ -160,6 +179,7 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
         _context.Lane.Failing = true;
         _context.Metrics.Restarted();
         _context.Status.Fault = fault with { Remedy = fault.Remedy ?? RemedyFor(fault) };
+        _orders.ForEach(o => o.Wait(WaitsFor(_context.Status.Fault)));
         var wait = fault.Class == ErrorClass.Transient ? _delay.Next() : OperatorRetry;
         _log.Warning(
             ended.Error, "[{Destination}] stopped ({Class}): {Reason}. Trying again in {Seconds:0.0} s", _context.Name, fault.Class, fault.ForLog, wait.TotalSeconds);

@@ -30,7 +30,9 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     readonly LandingGate _landing = new();
     readonly Lock _gate = new();
     readonly List<ChunkJob> _jobs = [];
+    readonly List<LaneOrder> _orders = [];
     ChunkedCopies? _chunks;
+    ParkedRecovery? _recovery;
     TableFinisher? _finisher;
     CancellationTokenSource _interrupt = new();
     LaneFeed? _feed;
@@ -60,6 +62,18 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
                 open.Add(job);
             else
                 _jobs.Add(job);
+        }
+    }
+
+    /// <summary>Has an order about parked changes carried out, once the destination is open.</summary>
+    public void Recover(LaneOrder order)
+    {
+        lock (_gate)
+        {
+            if (_recovery is { } open)
+                open.Take(order);
+            else
+                _orders.Add(order);
         }
     }
 
@@ -109,6 +123,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         {
             _chunks = chunks;
             _jobs.ForEach(chunks.Add);
+            _recovery = recovery;
+            _orders.ForEach(recovery.Take);
         }
 
         ReadPending(session);

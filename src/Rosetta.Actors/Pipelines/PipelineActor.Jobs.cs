@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 using Rosetta.Actors.Backfills;
+using Rosetta.Actors.Recovery;
 using Rosetta.Actors.Verification;
 using Rosetta.Store.Jobs;
 
@@ -17,6 +18,7 @@ public sealed partial class PipelineActor
 
     readonly Dictionary<long, IActorRef> _backfills = [];
     readonly Dictionary<long, IActorRef> _verifies = [];
+    readonly Dictionary<long, (long Destination, IActorRef Actor)> _recoveries = [];
     bool _looking;
     bool _lookAgain;
 
@@ -32,13 +34,14 @@ public sealed partial class PipelineActor
 
         _looking = true;
         var generation = _generation;
-        LookAsync().PipeTo(Self, failure: e => new JobsFound(generation, null, []));
+        LookAsync().PipeTo(Self, failure: e => new JobsFound(generation, null, [], []));
 
         async Task<JobsFound> LookAsync()
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
             var backfills = await _services.Backfills.OpenAsync(_id, limit.Token).ConfigureAwait(false);
-            return new JobsFound(generation, backfills, await _services.Verifies.OpenAsync(_id, limit.Token).ConfigureAwait(false));
+            var verifies = await _services.Verifies.OpenAsync(_id, limit.Token).ConfigureAwait(false);
+            return new JobsFound(generation, backfills, verifies, _services.Recovery is { } recovery ? await recovery.Orders.OpenAsync(_id, limit.Token).ConfigureAwait(false) : []);
         }
     }
 
@@ -49,6 +52,7 @@ public sealed partial class PipelineActor
         {
             FollowJobs(jobs);
             FollowVerifies(found.Verifies);
+            FollowRecoveries(found.Recoveries);
         }
 
         if (!_lookAgain)
@@ -88,13 +92,31 @@ public sealed partial class PipelineActor
             $"verify-{first.Id}"));
     }
 
+    /// <summary>One at a time for each destination, in their order.</summary>
+    void FollowRecoveries(ImmutableArray<RecoveryOrder> orders)
+    {
+        foreach (var (id, (_, actor)) in _recoveries)
+        {
+            if (orders.FirstOrDefault(o => o.Id == id) is not { IsCancelRequested: false })
+                actor.Tell(JobMessages.Cancel.Instance);
+        }
+
+        foreach (var order in orders.GroupBy(o => o.DestinationId).Select(g => g.First()).Where(o => _recoveries.Values.All(r => r.Destination != o.DestinationId)))
+        {
+            var host = new JobHost(_id, _run!.Epoch, _run.LaneSource.Schema, _services.Time);
+            _recoveries[order.Id] = (order.DestinationId, Context.Watch(Context.ActorOf(RecoveryActor.Props(order, host, _services.Recovery!.Orders), $"recovery-{order.Id}")));
+        }
+    }
+
+    IEnumerable<IActorRef> JobActors => _backfills.Values.Concat(_verifies.Values).Concat(_recoveries.Values.Select(r => r.Actor));
+
     JobMessages.Lanes Lanes() => new((_run?.Definition.Destinations ?? [])
         .ToDictionary(d => d.Destination.Id, d => _destinations.TryGetValue(d.Destination.Id, out var attached) ? attached.Actor : null));
 
     void TellLanes()
     {
         var lanes = Lanes();
-        foreach (var actor in _backfills.Values.Concat(_verifies.Values))
+        foreach (var actor in JobActors)
             actor.Tell(lanes);
     }
 
@@ -113,12 +135,21 @@ public sealed partial class PipelineActor
             }
         }
 
+        foreach (var (id, recovery) in _recoveries)
+        {
+            if (!recovery.Actor.Equals(actor))
+                continue;
+            _recoveries.Remove(id);
+            LookForJobs();
+            return true;
+        }
+
         return false;
     }
 
     void StopJobs()
     {
-        foreach (var actor in _backfills.Values.Concat(_verifies.Values))
+        foreach (var actor in JobActors)
             Context.Stop(actor);
     }
 
@@ -134,6 +165,8 @@ public sealed partial class PipelineActor
                 using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
                 await _services.Backfills.SuspendAsync(_id, epoch, limit.Token).ConfigureAwait(false);
                 await _services.Verifies.SuspendAsync(_id, epoch, limit.Token).ConfigureAwait(false);
+                if (_services.Recovery is { } recovery)
+                    await recovery.Orders.SuspendAsync(_id, epoch, limit.Token).ConfigureAwait(false);
             }
             catch (Exception e) when (e is Store.Configuration.ConfigDatabaseUnavailableException or OperationCanceledException)
             {

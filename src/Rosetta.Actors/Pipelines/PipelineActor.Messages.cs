@@ -67,7 +67,7 @@ public sealed partial class PipelineActor
         public static readonly Retry Instance = new();
     }
 
-    sealed record JobsFound(int Generation, ImmutableArray<BackfillJob>? Backfills, ImmutableArray<VerifyRun> Verifies) : Own;
+    sealed record JobsFound(int Generation, ImmutableArray<BackfillJob>? Backfills, ImmutableArray<VerifyRun> Verifies, ImmutableArray<RecoveryOrder> Recoveries) : Own;
 
     sealed record JobTick : Own
     {

@@ -170,8 +170,9 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         var (lane, spill) = Register(run, attached);
         status.Spill = spill;
         var letters = _services.DeadLetters is { } store
-            ? new LaneLetters(store, new DeadLetterQueue(run.Definition.Source.Id, _id, id, attached.Generation), run.Epoch, _services.Settings.RecoveryInterval, _services.Settings.RecoveryTries)
+            ? new LaneLetters(store, new DeadLetterQueue(run.Definition.Source.Id, _id, id, attached.Generation), run.Epoch, new RecoveryBackoff(_services.Settings.RecoveryInterval, _services.Settings.RecoveryTries))
             {
+                Records = _services.Recovery,
                 Limits = RecoveryLimits.Default with { Groups = _services.Settings.RecoveryBatch },
                 MaxAge = _services.Settings.RecoveryMaxAge,
                 Notify = new ParkedNotice(_services.Notifications, _services.Settings.RecoveryMaxAge, _id, attached.Destination).RaiseAsync,

@@ -1,3 +1,4 @@
+using Rosetta.Actors.Recovery;
 using Rosetta.Actors.Spill;
 using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
@@ -36,6 +37,9 @@ public sealed record PipelineServices(
 
     /// <summary>Takes the changes of destinations that hold too much WAL; null: they hold it.</summary>
     public ISpillStore? Spill { get; init; }
+
+    /// <summary>What operators order about parked changes; null: nothing can be ordered here.</summary>
+    public RecoveryRecords? Recovery { get; init; }
 }
 
 /// <summary>Section <c>Rosetta:Pipelines</c> of the configuration; every value has a default for one machine.</summary>

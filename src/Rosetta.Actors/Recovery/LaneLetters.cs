@@ -1,11 +1,12 @@
 using Rosetta.Core.DeadLetters;
+using Rosetta.Store.DeadLetters;
+using Rosetta.Store.Jobs;
 
 namespace Rosetta.Actors.Recovery;
 
 /// <summary>The parked changes of one lane.</summary>
-/// <param name="Interval">How often they are looked at.</param>
-/// <param name="Tries">After so many a change waits for somebody.</param>
-public sealed record LaneLetters(IDeadLetterStore Store, DeadLetterQueue Queue, long Epoch, TimeSpan Interval, int Tries)
+/// <param name="Backoff">When they are looked at, and how often they are tried.</param>
+public sealed record LaneLetters(IDeadLetterStore Store, DeadLetterQueue Queue, long Epoch, RecoveryBackoff Backoff)
 {
     public RecoveryLimits Limits { get; init; } = RecoveryLimits.Default;
 
@@ -16,4 +17,10 @@ public sealed record LaneLetters(IDeadLetterStore Store, DeadLetterQueue Queue, 
     public Func<ParkedFigures, CancellationToken, Task> Notify { get; init; } = static (_, _) => Task.CompletedTask;
 
     public IParking Parking { get; } = new StoreParking(Store, Queue, Epoch, ParkingLimits.Default);
+
+    /// <summary>Null: nobody can order anything here.</summary>
+    public RecoveryRecords? Records { get; init; }
 }
+
+/// <summary>What operators have ordered, and what of it must be told apart later.</summary>
+public sealed record RecoveryRecords(RecoveryOrderRepository Orders, DeadLetterAudit Audit);

@@ -8,16 +8,22 @@ using Rosetta.Core.Tables;
 namespace Rosetta.Actors.Recovery;
 
 /// <summary>
-/// Tries parked changes again from time to time, each less and less often until it has had its tries, and shows what is parked. Lives as long as the
+/// Tries parked changes again from time to time, carries out what operators order about them, one order after the other, and shows what is parked. Lives as long as the
 /// destination's session.
 /// </summary>
 sealed class ParkedRecovery(LaneContext context, IDestinationSession session, LandingGate gate, ParkedMetrics metrics, TimeProvider time) : IAsyncDisposable
 {
-    static readonly TimeSpan LongestPause = TimeSpan.FromHours(1);
+    /// <summary>How soon an order that cannot go on is tried again.</summary>
+    static readonly TimeSpan OrderRetry = TimeSpan.FromSeconds(2);
 
+    readonly Lock _gate = new();
+    readonly Queue<LaneOrder> _orders = [];
     readonly CancellationTokenSource _stop = new();
     readonly HashSet<TableName> _shown = [];
+    CancellationTokenSource _called = new();
     Task _running = Task.CompletedTask;
+    DateTimeOffset _nextPass;
+    bool _isSettled;
     bool _isSwept;
     long _supersedings;
 
@@ -27,19 +33,35 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
             _running = Task.Run(() => RunAsync(letters), CancellationToken.None);
     }
 
+    /// <summary>Has an order carried out after those that are there; a pass that is under way makes room for it.</summary>
+    public void Take(LaneOrder order)
+    {
+        if (context.Letters?.Records is null)
+        {
+            if (order.TryBegin())
+                order.End(new RecoveryReport("FAILED", order.Order.Counts, Error: "Nothing is parked at this destination: the node that runs the pipeline does not park changes."));
+            return;
+        }
+
+        lock (_gate)
+        {
+            _orders.Enqueue(order);
+            _called.Cancel();
+        }
+    }
+
     async Task RunAsync(LaneLetters letters)
     {
         while (!_stop.IsCancellationRequested)
         {
+            var called = Listen();
             try
             {
-                // What chunks supersede leaves payloads too.
-                var supersedings = session.Supersedings;
-                if (!_isSwept || supersedings != _supersedings)
-                    await new OrphanSweep(session, letters).RunAsync(_stop.Token).ConfigureAwait(false);
-                (_isSwept, _supersedings) = (true, supersedings);
-                if (session.Parked.Count > 0)
-                    await RecoverAsync(letters).ConfigureAwait(false);
+                await SettleAsync(letters).ConfigureAwait(false);
+                await CarryOutAsync(letters).ConfigureAwait(false);
+                await SettleAsync(letters).ConfigureAwait(false);
+                if (time.GetUtcNow() >= _nextPass)
+                    await PassAsync(letters, called).ConfigureAwait(false);
                 Show(null);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -50,26 +72,98 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
             {
                 // The store is away, or the session has ended, which the lane finds out by itself.
                 Show(ErrorPolicy.ToFault(e));
+                if (called.IsCancellationRequested)
+                    called = CancellationToken.None;
+                // What may have been done halfway is asked for again.
+                _isSettled = false;
+                _nextPass = time.GetUtcNow() + letters.Backoff.Interval;
             }
 
-            await Task.Delay(letters.Interval, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            using var awake = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, called);
+            await Task.Delay(Pause(letters), time, awake.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
-    async Task RecoverAsync(LaneLetters letters)
+    /// <summary>Cancelled by the next order.</summary>
+    CancellationToken Listen()
     {
-        var tally = await new RecoveryRun(
-            session, letters.Store, letters.Queue, letters.Epoch, (work, token) => gate.PassAsync(context.Lane.Passed, work, token), letters.Limits, IsDue, time).RunAsync(null, _stop.Token).ConfigureAwait(false);
-        metrics.CountRecovered(tally.Recovered);
+        lock (_gate)
+        {
+            if (_called.IsCancellationRequested)
+            {
+                _called.Dispose();
+                _called = new CancellationTokenSource();
+            }
+
+            return _called.Token;
+        }
     }
 
-    bool IsDue(DeadLetter letter)
+    TimeSpan Pause(LaneLetters letters)
     {
-        var letters = context.Letters!;
-        if (letter.Failure is null || letter.Tries >= letters.Tries)
-            return false;
-        var pause = letters.Interval * Math.Pow(2, letter.Tries);
-        return letter.LastTriedAt is not { } last || time.GetUtcNow() - last >= (pause < LongestPause ? pause : LongestPause) - (letters.Interval / 2);
+        var pause = _nextPass - time.GetUtcNow();
+        var least = pause > TimeSpan.Zero ? pause : TimeSpan.Zero;
+        lock (_gate)
+            return _orders.Count > 0 && OrderRetry < least ? OrderRetry : least < letters.Backoff.Interval ? least : letters.Backoff.Interval;
+    }
+
+    /// <summary>Before anything else is done: what an earlier incarnation, or an order that was cut off, has left half done.</summary>
+    async Task SettleAsync(LaneLetters letters)
+    {
+        if (!_isSettled && letters.Records is { } records)
+            await new AuditSettlement(session, letters, records).RunAsync(_stop.Token).ConfigureAwait(false);
+        _isSettled = true;
+        // What chunks supersede leaves payloads too.
+        var supersedings = session.Supersedings;
+        if (!_isSwept || supersedings != _supersedings)
+            await new OrphanSweep(session, letters).RunAsync(_stop.Token).ConfigureAwait(false);
+        (_isSwept, _supersedings) = (true, supersedings);
+    }
+
+    async Task CarryOutAsync(LaneLetters letters)
+    {
+        while (Next() is { } order)
+        {
+            await new OrderRun(context, session, gate, letters, letters.Records!, metrics, time).RunAsync(order, _stop.Token).ConfigureAwait(false);
+            lock (_gate)
+                _orders.Dequeue();
+            // One that was called off may have left a record open.
+            _isSettled &= !order.Enough.IsCancellationRequested;
+            Show(null);
+        }
+    }
+
+    LaneOrder? Next()
+    {
+        lock (_gate)
+            return _orders.TryPeek(out var order) ? order : null;
+    }
+
+    /// <param name="called">Ends after the transaction at hand: an order has come.</param>
+    async Task PassAsync(LaneLetters letters, CancellationToken called)
+    {
+        if (session.Parked.Count > 0)
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, called);
+            var run = new RecoveryRun(
+                session, letters.Store, letters.Queue, letters.Epoch, (work, _) => gate.PassAsync(context.Lane.Passed, work, either.Token), letters.Limits,
+                letter => letters.Backoff.Decide(letter, time.GetUtcNow()) == RecoveryChoice.Try, time);
+            try
+            {
+                await run.RunAsync(null, _stop.Token, called).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (called.IsCancellationRequested && !_stop.IsCancellationRequested)
+            {
+                // The order's turn; the pass goes on after it.
+            }
+            finally
+            {
+                metrics.CountRecovered(run.Tally.Recovered);
+            }
+        }
+
+        if (!called.IsCancellationRequested)
+            _nextPass = time.GetUtcNow() + letters.Backoff.Interval;
     }
 
     void Show(Fault? fault)
@@ -101,6 +195,8 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
+        lock (_gate)
+            _called.Dispose();
         _stop.Dispose();
     }
 }

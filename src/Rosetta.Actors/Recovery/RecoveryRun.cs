@@ -1,4 +1,5 @@
 using Rosetta.Core.DeadLetters;
+using Rosetta.Core.Failpoints;
 using Rosetta.Core.Tables;
 
 namespace Rosetta.Actors.Recovery;
@@ -21,6 +22,11 @@ sealed class RecoveryRun(
     const string ExclusionViolation = "23P01";
 
     RecoveryTally _tally;
+
+    public RecoveryTally Tally => _tally;
+
+    /// <summary>Told how far it is.</summary>
+    public Action<RecoveryTally> Told { get; init; } = static _ => { };
 
     /// <param name="table">Null: all that have parked changes.</param>
     /// <param name="enough">Ends after the transaction at hand.</param>
@@ -46,6 +52,7 @@ sealed class RecoveryRun(
     async Task<bool> RunAsync(TableName table, IReadOnlyList<ParkedGroup> groups, CancellationToken cancellationToken, CancellationToken enough)
     {
         _tally = _tally with { Remaining = _tally.Remaining + groups.Sum(g => (long)g.At.Count) };
+        Told(_tally);
         var tied = new List<Letters>();
         var all = groups.Count > 0;
         foreach (var chunk in groups.Chunk(limits.Groups))
@@ -112,12 +119,16 @@ sealed class RecoveryRun(
         if (outcome is { IsRecovered: false })
             return outcome;
         await store.RemoveAsync(queue, epoch, table, [.. letters.Select(l => l.At)], cancellationToken).ConfigureAwait(false);
+        Failpoint.Hit(FailpointNames.RecoverRemoved);
         Count(recovered: letters.Count);
         return null;
     }
 
-    void Count(long recovered = 0, long failed = 0, long lost = 0, long skipped = 0) =>
+    void Count(long recovered = 0, long failed = 0, long lost = 0, long skipped = 0)
+    {
         _tally = new RecoveryTally(_tally.Recovered + recovered, _tally.Failed + failed, _tally.Remaining - recovered - failed - lost - skipped, _tally.Lost + lost);
+        Told(_tally);
+    }
 
     sealed record Letters(IReadOnlyList<DeadLetter> All);
 }

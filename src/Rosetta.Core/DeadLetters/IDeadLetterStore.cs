@@ -38,6 +38,10 @@ public interface IDeadLetterStore : IAsyncDisposable
     /// <inheritdoc cref="AppendAsync" path="/exception"/>
     Task RemoveAsync(DeadLetterQueue queue, long epoch, TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken);
 
+    /// <summary>Puts another payload in the place of an entry's, for good; all else of it stays. One that is gone is passed over.</summary>
+    /// <inheritdoc cref="AppendAsync" path="/exception"/>
+    Task ReplaceAsync(DeadLetterQueue queue, long epoch, TableName table, Position at, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken);
+
     /// <summary>What is in a queue, by table, class and SQLSTATE.</summary>
     Task<IReadOnlyList<DeadLetterGroup>> SummarizeAsync(DeadLetterQueue queue, CancellationToken cancellationToken);
 

@@ -30,7 +30,23 @@ public interface IParkedChanges
     /// <param name="isTrial">Rolls back at the end.</param>
     Task<RecoveryOutcome> RecoverAsync(TableName table, IReadOnlyList<DeadLetter> letters, bool isTrial, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
 
-    /// <summary>Takes changes out that are not to be applied any more, and their payloads' reason to be.</summary>
-    /// <returns>How many were parked.</returns>
-    Task<long> DiscardAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
+    /// <summary>Takes changes out that are not to be applied any more, and their payloads' reason to be. Between two groups, as <see cref="RecoverAsync"/>.</summary>
+    /// <returns>Those that were parked.</returns>
+    Task<IReadOnlyList<Position>> DiscardAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
+
+    /// <summary>Makes another payload of a parked change: with other values in its new row, which are given as text. Writes nothing.</summary>
+    /// <param name="values">By column; null is SQL's NULL.</param>
+    Task<EditedLetter> EditAsync(DeadLetter letter, IReadOnlyDictionary<string, string?> values, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
+
+    /// <summary>The row that a parked change is about, as it is there now, in text form.</summary>
+    Task<RowThere> FindRowAsync(DeadLetter letter, CancellationToken cancellationToken) => throw new NotSupportedException("Nothing is parked here.");
 }
+
+/// <summary>A parked change with another new row.</summary>
+/// <param name="Letter">Null: it cannot be made.</param>
+/// <param name="Problem">Why, with the server's words where it is about a value.</param>
+public sealed record EditedLetter(DeadLetter? Letter, string? Problem);
+
+/// <summary>A row of a destination.</summary>
+/// <param name="Values">By column; null: there is none, or <paramref name="Problem"/> says why that is not known.</param>
+public sealed record RowThere(IReadOnlyDictionary<string, string?>? Values, string? Problem);

@@ -20,10 +20,18 @@ public sealed record ParkedChange(Relation Relation, ChangeKind Kind, ChangeFlag
     {
         var old = change.HasOld ? bytes[change.Old..(change.HasNew ? change.New : change.End)] : default;
         var fresh = change.HasNew ? bytes[change.New..change.End] : default;
+        return Encode(relation, change.Kind, change.Flags, change.HasOld, old, change.HasNew, fresh);
+    }
+
+    /// <summary>As a payload.</summary>
+    public byte[] Encode() => Encode(Relation, Kind, Flags, !Old.IsEmpty, Old.Span, !New.IsEmpty, New.Span);
+
+    static byte[] Encode(Relation relation, ChangeKind kind, ChangeFlags flags, bool hasOld, ReadOnlySpan<byte> old, bool hasNew, ReadOnlySpan<byte> fresh)
+    {
         var output = new PooledBytes(64 + old.Length + fresh.Length + (32 * relation.Columns.Count));
         try
         {
-            output.Write([Version, (byte)change.Kind, (byte)change.Flags, (byte)relation.Identity]);
+            output.Write([Version, (byte)kind, (byte)flags, (byte)relation.Identity]);
             WriteInt32(ref output, (int)relation.Id);
             WriteText(ref output, relation.Schema);
             WriteText(ref output, relation.Name);
@@ -36,8 +44,8 @@ public sealed record ParkedChange(Relation Relation, ChangeKind Kind, ChangeFlag
                 output.Write([column.IsKey ? (byte)1 : (byte)0]);
             }
 
-            WriteTuple(ref output, change.HasOld, old);
-            WriteTuple(ref output, change.HasNew, fresh);
+            WriteTuple(ref output, hasOld, old);
+            WriteTuple(ref output, hasNew, fresh);
             return output.Array.AsSpan(0, output.Length).ToArray();
         }
         finally

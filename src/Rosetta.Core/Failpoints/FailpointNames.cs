@@ -36,6 +36,16 @@ public static class FailpointNames
     public const string RecoverCommitted = "recover.committed";
     public const string ChunkSuperseded = "chunk.superseded";
 
+    // Orders about what is parked
+    public const string RecoverRemoved = "recover.removed";
+    public const string EditAudited = "edit.audited";
+    public const string EditReplaced = "edit.replaced";
+    public const string EditNoted = "edit.noted";
+    public const string DiscardAudited = "discard.audited";
+    public const string DiscardCommitted = "discard.committed";
+    public const string DiscardNoted = "discard.noted";
+    public const string DiscardRemoved = "discard.removed";
+
     // Acknowledge
     public const string AcknowledgeBeforeRecord = "acknowledge.before-record";
     public const string AcknowledgeAfterRecord = "acknowledge.after-record";
@@ -71,7 +81,11 @@ public static class FailpointNames
     ];
 
     /// <summary>Those that a pipeline meets where changes are parked.</summary>
-    public static readonly IReadOnlyList<string> Parking = [ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted, ChunkSuperseded];
+    public static readonly IReadOnlyList<string> Parking =
+    [
+        ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted, RecoverRemoved, ChunkSuperseded,
+        EditAudited, EditReplaced, EditNoted, DiscardAudited, DiscardCommitted, DiscardNoted, DiscardRemoved,
+    ];
 
     /// <summary>Those that a lane meets whose changes are spilled and drained.</summary>
     public static readonly IReadOnlyList<string> Spill = [SpillOpened, SpillBeforeAppend, SpillAppended, SpillRemoved, SpillDrained];

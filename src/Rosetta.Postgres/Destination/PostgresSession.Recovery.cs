@@ -36,13 +36,19 @@ sealed partial class PostgresSession
     public Task<RecoveryOutcome> RecoverAsync(TableName table, IReadOnlyList<DeadLetter> letters, bool isTrial, CancellationToken cancellationToken) =>
         BetweenGroupsAsync(lot => RecoverAsync(lot, table, letters, isTrial, cancellationToken), cancellationToken);
 
-    public Task<long> DiscardAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => BetweenGroupsAsync(
+    public Task<IReadOnlyList<Position>> DiscardAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) => BetweenGroupsAsync<IReadOnlyList<Position>>(
         async lot =>
         {
             var taken = await TakeAsync(table, at, cancellationToken);
             await CommitLateAsync(lot, table, cancellationToken);
-            return (long)taken.Count;
+            return [.. taken];
         }, cancellationToken);
+
+    public Task<EditedLetter> EditAsync(DeadLetter letter, IReadOnlyDictionary<string, string?> values, CancellationToken cancellationToken) =>
+        OnOwnConnectionAsync(connection => ParkedRow.EditAsync(connection, TargetOf(letter.Table), letter, values, cancellationToken), cancellationToken);
+
+    public Task<RowThere> FindRowAsync(DeadLetter letter, CancellationToken cancellationToken) =>
+        OnOwnConnectionAsync(connection => ParkedRow.FindAsync(connection, TargetOf(letter.Table), letter, cancellationToken), cancellationToken);
 
     /// <summary>Works in a transaction of its own on the stream's connection; on an exception whatever was begun is rolled back.</summary>
     async Task<T> BetweenGroupsAsync<T>(Func<ParkingLot, ValueTask<T>> work, CancellationToken cancellationToken)

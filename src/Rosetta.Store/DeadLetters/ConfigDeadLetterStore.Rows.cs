@@ -35,14 +35,14 @@ public sealed partial class ConfigDeadLetterStore
 
     static NpgsqlParameter Place(string name, Lsn lsn) => new(name, NpgsqlDbType.PgLsn) { Value = Sql(lsn) };
 
-    static NpgsqlParameter Array<TItem, TValue>(string name, NpgsqlDbType type, IReadOnlyList<TItem> items, Func<TItem, TValue> value) =>
+    internal static NpgsqlParameter Array<TItem, TValue>(string name, NpgsqlDbType type, IReadOnlyList<TItem> items, Func<TItem, TValue> value) =>
         new(name, NpgsqlDbType.Array | type) { Value = items.Select(value).ToArray() };
 
     // Npgsql knows pg_lsn, and no arrays of it.
-    static NpgsqlParameter[] Places(IReadOnlyList<Position> at) =>
-        [Array("commits", NpgsqlDbType.Text, at, p => p.Commit.ToString()), Array("ordinals", NpgsqlDbType.Bigint, at, p => p.Ordinal)];
+    internal static NpgsqlParameter[] Places(IReadOnlyList<Position> at, string commits = "commits", string ordinals = "ordinals") =>
+        [Array(commits, NpgsqlDbType.Text, at, p => p.Commit.ToString()), Array(ordinals, NpgsqlDbType.Bigint, at, p => p.Ordinal)];
 
-    static NpgsqlParameter[] Failures(IReadOnlyList<DeadLetterFailure?> failures) =>
+    internal static NpgsqlParameter[] Failures(IReadOnlyList<DeadLetterFailure?> failures) =>
     [
         Array("classes", NpgsqlDbType.Text, failures, f => f is null ? null : DeadLetterText.Of(f.Class)),
         Array("errors", NpgsqlDbType.Text, failures, f => StoreTypes.Storable(f?.Error)),

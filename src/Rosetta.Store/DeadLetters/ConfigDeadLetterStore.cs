@@ -23,7 +23,7 @@ public sealed partial class ConfigDeadLetterStore(ConfigDatabase database, Store
     const string Queue = "d.pipeline_id = @PipelineId AND d.destination_id = @DestinationId AND d.generation = @Generation";
 
     /// <summary>Ends a write: whether the epoch was the newest; and the commit is flushed, whatever the server does with others.</summary>
-    const string Ending =
+    internal const string Ending =
         """
         SELECT EXISTS (SELECT FROM fence), CASE current_setting('synchronous_commit') WHEN 'off' THEN set_config('synchronous_commit', 'on', true) END
         """;
@@ -139,6 +139,23 @@ public sealed partial class ConfigDeadLetterStore(ConfigDatabase database, Store
             [new NpgsqlParameter<string>("table", table.ToString()), .. Places(at)], cancellationToken);
     }
 
+    public Task ReplaceAsync(DeadLetterQueue queue, long epoch, TableName table, Position at, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(queue);
+        return WriteAsync(
+            queue, epoch,
+            $"""
+            , replaced AS (
+                UPDATE dead_letters d SET payload = @payload FROM fence
+                WHERE {Queue} AND d.table_name = @table AND d.commit_lsn = @commit AND d.ordinal = @ordinal)
+            """,
+            [
+                new NpgsqlParameter<string>("table", table.ToString()), Place("commit", at.Commit), new NpgsqlParameter<long>("ordinal", at.Ordinal),
+                new NpgsqlParameter<byte[]>("payload", payload.ToArray()),
+            ],
+            cancellationToken);
+    }
+
     public Task<IReadOnlyList<DeadLetterGroup>> SummarizeAsync(DeadLetterQueue queue, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(queue);
@@ -199,7 +216,7 @@ public sealed partial class ConfigDeadLetterStore(ConfigDatabase database, Store
             },
             cancellationToken));
 
-    static NpgsqlCommand Command(NpgsqlConnection connection, string sql, DeadLetterQueue queue, IReadOnlyList<NpgsqlParameter> parameters)
+    internal static NpgsqlCommand Command(NpgsqlConnection connection, string sql, DeadLetterQueue queue, IReadOnlyList<NpgsqlParameter> parameters)
     {
         var command = new NpgsqlCommand(sql, connection) { CommandTimeout = Patience };
         command.Parameters.Add(new NpgsqlParameter<long>("PipelineId", queue.PipelineId));

@@ -103,6 +103,17 @@ public sealed partial class RedisDeadLetterStore(string url, string prefix, Stor
             cancellationToken);
     }
 
+    public async Task ReplaceAsync(DeadLetterQueue queue, long epoch, TableName table, Position at, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(queue);
+        await RequireDurabilityAsync(cancellationToken).ConfigureAwait(false);
+        var result = await RunAsync(
+            RedisScripts.Replace, [_keys.Marker, _keys.Queue(queue), _keys.Stream(queue, table), _keys.Meta(queue, table)],
+            [epoch, RedisEntry.Of(at), payload, payload.Length], cancellationToken).ConfigureAwait(false);
+        if (Says(result, RedisScripts.Fenced)) throw new FencedException($"the Redis at {_connection.Where}", epoch);
+        if (Says(result, RedisScripts.Gone)) throw new DeadLetterStoreException(StoreFaults.EntryLost(_connection.Where, _keys.Stream(queue, table)!));
+    }
+
     public async Task<Fault?> CheckAsync(CancellationToken cancellationToken)
     {
         try

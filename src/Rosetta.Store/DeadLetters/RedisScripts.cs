@@ -133,6 +133,28 @@ static class RedisScripts
         return redis.call('ZCARD', KEYS[3])
         """;
 
+    /// <summary>
+    /// KEYS: marker, queue, stream, meta. ARGV: identity, epoch, position, payload, bytes. An entry of a stream never changes: the one with the other payload takes its place.
+    /// </summary>
+    public const string Replace =
+        $$"""
+        {{Fence}}
+        local meta = redis.call('HGET', KEYS[4], ARGV[3])
+        if not meta then return 0 end
+        local id, rest = string.match(meta, '^([^|]*)|%d+(|.*)$')
+        local entry = redis.call('XRANGE', KEYS[3], id, id)
+        if #entry == 0 then return '{{Gone}}' end
+        local fields = entry[1][2]
+        for i = 1, #fields, 2 do
+          if fields[i] == 'payload' then fields[i + 1] = ARGV[4] end
+        end
+        local new = redis.call('XADD', KEYS[3], '*', unpack(fields))
+        redis.call('XACK', KEYS[3], '{{Group}}', id)
+        redis.call('XDEL', KEYS[3], id)
+        redis.call('HSET', KEYS[4], ARGV[3], new .. '|' .. ARGV[5] .. rest)
+        return 1
+        """;
+
     /// <summary>KEYS: marker, tables. ARGV: identity.</summary>
     public const string Tables = $"{Mine}return redis.call('SMEMBERS', KEYS[2])";
 

@@ -49,6 +49,7 @@ public sealed class PipelineRequestRepository(ConfigDatabase database)
                 """
                 SELECT pipeline_id FROM pipeline_requests WHERE state IN ('PENDING', 'EXECUTING')
                 UNION SELECT pipeline_id FROM verify_runs WHERE status IN ('PENDING', 'EXECUTING')
+                UNION SELECT pipeline_id FROM recovery_runs WHERE status IN ('PENDING', 'EXECUTING') OR finished_at > clock_timestamp() - interval '10 s'
                 UNION SELECT pipeline_id FROM queue_backfill_data WHERE status IN ('PENDING', 'EXECUTING') OR finished_at > clock_timestamp() - interval '10 s'
                 """,
                 cancellationToken: cancellationToken))
