@@ -156,6 +156,8 @@ public sealed class RecoveryRunTests
             return Task.CompletedTask;
         }
 
+        public Task ReplaceAsync(DeadLetterQueue queue, long epoch, TableName table, Position at, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task OpenAsync(DeadLetterQueue queue, long epoch, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public Task AppendAsync(DeadLetterQueue queue, long epoch, IReadOnlyList<DeadLetter> entries, CancellationToken cancellationToken) => throw new NotSupportedException();

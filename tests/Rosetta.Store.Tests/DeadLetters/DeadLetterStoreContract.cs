@@ -167,6 +167,30 @@ public abstract class DeadLetterStoreContract : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Should_put_another_payload_in_the_place_of_an_entrys_for_good()
+    {
+        await Store.AppendAsync(Queue, Epoch, [Letter(1), Letter(2), Letter(3, table: Odd)], None);
+        await Store.RecordTriesAsync(Queue, Epoch, [new DeadLetterTry(Orders, At(2), Refused, Now)], None);
+        var before = await Store.ReadAsync(Queue, null, null, 10, None);
+
+        for (var i = 0; i < 2; i++)
+        {
+            await Store.ReplaceAsync(Queue, Epoch, Orders, At(2), new byte[] { 0, 255, 10, 0, 7 }, None);
+            AssertSame([before[0], before[1] with { Payload = new byte[] { 0, 255, 10, 0, 7 } }, before[2]], await Store.ReadAsync(Queue, null, null, 10, None));
+        }
+
+        await AssertNothingElseIsKeptAsync(3);
+        Assert.Equal(before[0].Payload.Length + 5, (await Store.SummarizeAsync(Queue, None)).Where(g => g.Table == Orders).Sum(g => g.Bytes));
+        // One that is not there, or not of this table, does not come to be.
+        await Store.ReplaceAsync(Queue, Epoch, Orders, At(3), new byte[] { 1 }, None);
+        await Store.ReplaceAsync(Queue, Epoch, Orders, At(9), new byte[] { 1 }, None);
+        AssertSame([before[2]], await Store.ReadAsync(Queue, Odd, null, 10, None));
+        await Store.RemoveAsync(Queue, Epoch, Orders, [At(1), At(2)], None);
+        await Store.RemoveAsync(Queue, Epoch, Odd, [At(3)], None);
+        await AssertNothingElseIsKeptAsync(0);
+    }
+
+    [Fact]
     public async Task Should_do_nothing_with_nothing()
     {
         await Store.AppendAsync(Queue, Epoch, [], None);
@@ -188,6 +212,7 @@ public abstract class DeadLetterStoreContract : IAsyncLifetime
         await Assert.ThrowsAsync<FencedException>(() => Store.AppendAsync(Queue, Epoch, [Letter(3)], None));
         await Assert.ThrowsAsync<FencedException>(() => Store.RemoveAsync(Queue, Epoch, Orders, [At(1)], None));
         await Assert.ThrowsAsync<FencedException>(() => Store.RecordTriesAsync(Queue, Epoch, [new(Orders, At(1), Refused, Now)], None));
+        await Assert.ThrowsAsync<FencedException>(() => Store.ReplaceAsync(Queue, Epoch, Orders, At(1), new byte[] { 9 }, None));
 
         AssertSame([Letter(1), Letter(2)], await Store.ReadAsync(Queue, null, null, 10, None));
         await Store.AppendAsync(Queue, newer, [Letter(3)], None);
