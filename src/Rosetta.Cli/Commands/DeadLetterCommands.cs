@@ -5,7 +5,7 @@ using Rosetta.Client.Answers;
 
 namespace Rosetta.Cli.Commands;
 
-/// <summary><c>rosetta dlq</c>: changes that a destination has not applied. This shows them.</summary>
+/// <summary><c>rosetta dlq</c>: changes that a destination has not applied. This shows them; what orders something about them is in <see cref="RecoveryCommands"/>.</summary>
 static class DeadLetterCommands
 {
     public static readonly Argument<string> PipelineArgument = new("pipeline") { Description = "Id or name" };
@@ -19,7 +19,7 @@ static class DeadLetterCommands
 
     public static Command Create() => Verb.Group(
         "dlq", "Dead letters: changes that a destination has not applied",
-        Verb.Create("count", "How many there are, by table", async i => i.Show<DeadLetterCount>(await i.GetAsync($"{await PathAsync(i)}/count"), DeadLetterView.Render), PipelineArgument, DestinationArgument),
+        [Verb.Create("count", "How many there are, by table", async i => i.Show<DeadLetterCount>(await i.GetAsync($"{await PathAsync(i)}/count"), DeadLetterView.Render), PipelineArgument, DestinationArgument),
         Verb.Create(
             "list", "The oldest change first",
             async i => i.Show<DeadLetters>(await i.GetAsync($"{await PathAsync(i)}?limit={i.Value(LimitOption)}{Query(i)}{Part(i, AfterOption, "after")}"), DeadLetterView.Render),
@@ -31,7 +31,8 @@ static class DeadLetterCommands
             "show", "One of them with its rows, and the row that the destination has",
             async i => i.Show<DeadLetterDetail>(await i.GetAsync($"{await PathAsync(i)}/{Uri.EscapeDataString(i.Value(EntryArgument))}"), DeadLetterView.Render),
             PipelineArgument, DestinationArgument, EntryArgument),
-        Verb.Create("export", "All of them as JSON Lines, one a line", ExportAsync, PipelineArgument, DestinationArgument, TableOption, ClassOption, StateOption));
+        Verb.Create("export", "All of them as JSON Lines, one a line", ExportAsync, PipelineArgument, DestinationArgument, TableOption, ClassOption, StateOption),
+        .. RecoveryCommands.Create()]);
 
     public static async Task<string> PathAsync(Invocation i) =>
         $"pipelines/{await i.IdAsync("pipelines", PipelineArgument)}/destinations/{await i.IdAsync("destinations", DestinationArgument)}/dlq";

@@ -12,26 +12,21 @@ static class RecoveryCommands
 {
     static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(500);
 
-    static readonly Argument<string> PipelineArgument = new("pipeline") { Description = "Id or name" };
-    static readonly Argument<string> DestinationArgument = new("destination") { Description = "Id or name" };
-    static readonly Argument<string> EntryArgument = new("entry") { Description = "Id of the dead letter, as list shows it" };
     static readonly Argument<string> RecoveryArgument = new("recovery") { Description = "Id of the order" };
-    static readonly Option<string?> TableOption = new("--table", "-t") { Description = "Only of this table of the source: schema.table" };
-    static readonly Option<string?> ClassOption = new("--error-class") { Description = "Only what met an error of this class: TRANSIENT, DATA, TABLE, OPERATOR" };
     static readonly Option<bool> WaitOption = new("--wait") { Description = "Until it has ended; exit code 1 unless everything came through" };
 
     public static Command[] Create() =>
     [
         Verb.Create(
             "recover", "Tries dead letters again now, whatever tries they have had",
-            async i => await OrderAsync(i, "recover-dlq", new StartRecovery(i.Value(TableOption), i.Value(ClassOption)), i.Value(WaitOption)),
-            PipelineArgument, DestinationArgument, TableOption, ClassOption, WaitOption),
+            async i => await OrderAsync(i, "recover-dlq", new StartRecovery(i.Value(DeadLetterCommands.TableOption), i.Value(DeadLetterCommands.ClassOption)), i.Value(WaitOption)),
+            DeadLetterCommands.PipelineArgument, DeadLetterCommands.DestinationArgument, DeadLetterCommands.TableOption, DeadLetterCommands.ClassOption, WaitOption),
         RetryVerb(),
         DiscardVerb(),
         Verb.Create(
             "cancel", "Ends an order after the transaction at hand; what has been done stays",
             async i => i.Show<Recovery>(await i.PostAsync($"{await PathAsync(i)}/recover-dlq/{Uri.EscapeDataString(i.Value(RecoveryArgument))}/cancel"), RecoveryView.Render),
-            PipelineArgument, DestinationArgument, RecoveryArgument),
+            DeadLetterCommands.PipelineArgument, DeadLetterCommands.DestinationArgument, RecoveryArgument),
     ];
 
     static Command RetryVerb()
@@ -56,9 +51,9 @@ static class RecoveryCommands
                     values[column] = null;
                 var dry = i.Value(dryRun);
                 return await OrderAsync(
-                    i, $"dlq/{Uri.EscapeDataString(i.Value(EntryArgument))}/retry", new RetryLetter(values.Count == 0 ? null : values, dry ? true : null), dry || i.Value(WaitOption));
+                    i, $"dlq/{Uri.EscapeDataString(i.Value(DeadLetterCommands.EntryArgument))}/retry", new RetryLetter(values.Count == 0 ? null : values, dry ? true : null), dry || i.Value(WaitOption));
             },
-            PipelineArgument, DestinationArgument, EntryArgument, set, setNull, dryRun, WaitOption);
+            DeadLetterCommands.PipelineArgument, DeadLetterCommands.DestinationArgument, DeadLetterCommands.EntryArgument, set, setNull, dryRun, WaitOption);
     }
 
     static Command DiscardVerb()
@@ -69,18 +64,18 @@ static class RecoveryCommands
             "discard", "Takes dead letters out for good; the audit keeps them",
             async i =>
             {
-                var (one, table, errorClass) = (i.Value(entry), i.Value(TableOption), i.Value(ClassOption));
+                var (one, table, errorClass) = (i.Value(entry), i.Value(DeadLetterCommands.TableOption), i.Value(DeadLetterCommands.ClassOption));
                 if (one is null == (table is null && errorClass is null))
                     throw new RefusedException("Name either one entry, or --table, --error-class or both.");
-                i.Confirm($"Discard {(one is not null ? $"the dead letter {one}" : $"all dead letters{(table is null ? "" : $" of {table}")}{(errorClass is null ? "" : $" of class {errorClass}")}")} at {i.Value(DestinationArgument)}? These changes are never applied.");
+                i.Confirm($"Discard {(one is not null ? $"the dead letter {one}" : $"all dead letters{(table is null ? "" : $" of {table}")}{(errorClass is null ? "" : $" of class {errorClass}")}")} at {i.Value(DeadLetterCommands.DestinationArgument)}? These changes are never applied.");
                 return await OrderAsync(
-                    i, one is null ? "dlq/discard" : $"dlq/{Uri.EscapeDataString(one)}/discard", new DiscardLetters(i.Value(reason), table, errorClass), i.Value(WaitOption));
+                    i, one is null ? "dlq/discard" : $"dlq/{Uri.EscapeDataString(one)}/discard", new DiscardLetters(i.Value(reason)!, table, errorClass), i.Value(WaitOption));
             },
-            PipelineArgument, DestinationArgument, entry, TableOption, ClassOption, reason, WaitOption);
+            DeadLetterCommands.PipelineArgument, DeadLetterCommands.DestinationArgument, entry, DeadLetterCommands.TableOption, DeadLetterCommands.ClassOption, reason, WaitOption);
     }
 
     static async Task<string> PathAsync(Invocation i) =>
-        $"pipelines/{await i.IdAsync("pipelines", PipelineArgument)}/destinations/{await i.IdAsync("destinations", DestinationArgument)}";
+        $"pipelines/{await i.IdAsync("pipelines", DeadLetterCommands.PipelineArgument)}/destinations/{await i.IdAsync("destinations", DeadLetterCommands.DestinationArgument)}";
 
     static async Task<int> OrderAsync(Invocation i, string what, object body, bool wait)
     {

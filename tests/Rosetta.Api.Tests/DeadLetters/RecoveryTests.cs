@@ -1,6 +1,10 @@
 using System.Text.Json.Nodes;
 using Rosetta.Api.Tests.Hosting;
+using Rosetta.Core.Changes;
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
 using Rosetta.Store.Jobs;
 using Xunit;
 
@@ -10,6 +14,18 @@ namespace Rosetta.Api.Tests.DeadLetters;
 public sealed class RecoveryTests(ApiFixture fixture)
 {
     ApiHost Api => fixture.Api;
+
+    /// <summary>An update with the columns v and w, as entry 1A-3.</summary>
+    static async Task AppendAsync(ApiHost api, long pipeline, long destination)
+    {
+        var (queue, epoch) = await LetterSamples.OpenAsync(api, pipeline, destination);
+        var relation = new Relation(7, "public", "a", ReplicaIdentity.Default, [new RelationColumn("v", 25, -1, true), new RelationColumn("w", 25, -1, false)]);
+        byte[] row = [0, 2, (byte)'t', 0, 0, 0, 1, (byte)'1', (byte)'n'];
+        var letter = new DeadLetter(
+            new TableName("public", "a"), new Position(new Lsn(0x1A), 3), 1, 0, ChangeKind.Update, ["1"], new ParkedChange(relation, ChangeKind.Update, ChangeFlags.None, default, row).Encode(),
+            new DeadLetterFailure(ErrorClass.Data, "no", "23514"), DateTimeOffset.UnixEpoch);
+        await api.Letters.AppendAsync(queue, epoch, [letter], default);
+    }
 
     [Fact]
     public async Task Should_take_orders_and_show_what_comes_of_them()
@@ -50,6 +66,7 @@ public sealed class RecoveryTests(ApiFixture fixture)
     {
         var (id, destination) = await fixture.AddPipelineAsync();
         var path = $"pipelines/{id}/destinations/{destination}";
+        await AppendAsync(Api, id, destination);
         foreach (var (what, body) in ((string, string)[])[
             ("dlq/1A-3/retry", "{}"), ("dlq/1A-3/retry", """{"new": {"v": "größer", "w": null}, "dry_run": true}"""), ("dlq/1A-3/discard", """{"reason": "why"}"""),
             ("dlq/discard", """{"table": "a", "error_class": "table", "reason": "why"}""")])
@@ -71,13 +88,14 @@ public sealed class RecoveryTests(ApiFixture fixture)
     {
         var (id, destination) = await fixture.AddPipelineAsync();
         var path = $"pipelines/{id}/destinations/{destination}";
+        await AppendAsync(Api, id, destination);
         foreach (var (what, body, field) in ((string, string, string)[])[
             ("recover-dlq", """{"table": "a.b.c"}""", "table"), ("recover-dlq", """{"error_class": "ODD"}""", "error_class"), ("recover-dlq", """{"error_class": "1"}""", "error_class"),
             ("recover-dlq", """{"odd": 1}""", "odd"), ("dlq/1-0/retry", """{"new": {"v": 1}}""", "new"), ("dlq/1-0/retry", """{"new": {}}""", "new"),
-            ("dlq/1-0/retry", """{"new": "v"}""", "new"), ("dlq/1-0/retry", """{"dry_run": "yes"}""", "dry_run"), ("dlq/1-0/discard", "{}", "reason"),
+            ("dlq/1A-3/retry", """{"new": {"nope": "1"}}""", "new"), ("dlq/1-0/retry", """{"new": "v"}""", "new"), ("dlq/1-0/retry", """{"dry_run": "yes"}""", "dry_run"), ("dlq/1-0/discard", "{}", "reason"),
             ("dlq/1-0/discard", """{"reason": "  "}""", "reason"), ("dlq/discard", """{"reason": "all"}""", "table"), ("dlq/discard", """{"table": "a"}""", "reason")])
             Assert.NotEmpty((await Api.PostAsync($"{path}/{what}", body)).Error(field));
-        foreach (var what in (string[])["dlq/what/retry", "dlq/1_0/retry", "recover-dlq/4711/cancel", "recover-dlq/odd/cancel"])
+        foreach (var what in (string[])["dlq/what/retry", "dlq/1_0/retry", "dlq/1-0/retry", "recover-dlq/4711/cancel", "recover-dlq/odd/cancel"])
             Assert.Equal(404, (await Api.PostAsync($"{path}/{what}")).Status);
         Assert.Equal(404, (await Api.PostAsync($"{path}/dlq/what/discard", """{"reason": "why"}""")).Status);
         Assert.Equal(404, (await Api.GetAsync($"{path}/recover-dlq/4711")).Status);
@@ -93,12 +111,13 @@ public sealed class RecoveryTests(ApiFixture fixture)
         await using var api = await ApiHost.StartAsync(fixture.Server.ConnectionString("config"), "v:viewer:viewer-key,o:operator:operator-key,a:admin:admin-key");
         var (id, destination) = await fixture.AddPipelineAsync();
         var path = $"pipelines/{id}/destinations/{destination}";
+        await AppendAsync(api, id, destination);
         var discard = new JsonObject { ["reason"] = "why", ["table"] = "a" };
         Assert.Equal(403, (await api.PostAsync($"{path}/recover-dlq", key: "viewer-key")).Status);
         Assert.Equal(202, (await api.PostAsync($"{path}/recover-dlq", key: "operator-key")).Status);
-        Assert.Equal(202, (await api.PostAsync($"{path}/dlq/1-0/retry", key: "operator-key")).Status);
+        Assert.Equal(202, (await api.PostAsync($"{path}/dlq/1A-3/retry", key: "operator-key")).Status);
         Assert.Equal(403, (await api.PostAsync($"{path}/dlq/discard", discard, "operator-key")).Status);
-        Assert.Equal(403, (await api.PostAsync($"{path}/dlq/1-0/discard", new { reason = "why" }, "operator-key")).Status);
+        Assert.Equal(403, (await api.PostAsync($"{path}/dlq/1A-3/discard", new { reason = "why" }, "operator-key")).Status);
         Assert.Equal(202, (await api.PostAsync($"{path}/dlq/discard", discard, "admin-key")).Status);
         var open = await Api.Store.Recoveries.OpenAsync(id, default);
         Assert.Equal(["o", "o", "a"], open.Select(o => o.RequestedBy));
