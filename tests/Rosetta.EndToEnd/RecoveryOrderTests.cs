@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Rosetta.Client;
 using Rosetta.EndToEnd.Stage;
 using Rosetta.Testing.Waiting;
 using Xunit;
@@ -56,13 +57,14 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
         Assert.True((bool)edited.Result!["would_apply"]! && (string)edited.Result["statement"]! == "insert" && edited.Result["row"] is null, $"{edited}");
 
         foreach (var (row, words) in ((Dictionary<string, string?>, string)[])[
-            (new() { ["v"] = "many" }, "many"), (new() { ["nope"] = "1" }, "nope"), (new() { ["id"] = "5" }, "key"), (new() { ["v"] = "200" }, "small"), (new() { ["v"] = null }, "null")])
+            (new() { ["v"] = "many" }, "many"), (new() { ["id"] = "5" }, "key"), (new() { ["v"] = "200" }, "small"), (new() { ["v"] = null }, "null")])
         {
             var refused = await stage.DoAsync($"dlq/{update}/retry", new Dictionary<string, object> { ["new"] = row });
             Assert.Equal("FAILED", refused.State);
             Assert.Contains(words, refused.Error, StringComparison.Ordinal);
         }
 
+        Assert.Contains("nope", (await Assert.ThrowsAsync<ApiException>(() => stage.DoAsync($"dlq/{update}/retry", new { @new = new { nope = "1" } }))).Message, StringComparison.Ordinal);
         // Nothing of all that has left a trace.
         Assert.Equal(before, await stage.ConfigScalarAsync<string>(everything));
         Assert.Equal((4, 0, 0), (await stage.ParkedAsync(), await stage.TargetScalarAsync<long>("SELECT count(*) FROM writes"), await stage.ConfigScalarAsync<long>("SELECT count(*) FROM dead_letter_audit")));
@@ -72,7 +74,7 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
         Assert.Equal("50,7", await stage.TargetScalarAsync<string>("SELECT string_agg(v::text, ',' ORDER BY n) FROM writes WHERE id = 1"));
         Assert.Equal("COMPLETED", (await stage.DoAsync($"dlq/{insert}/retry", new { @new = new { v = "50" } })).State);
         Assert.Equal(50, await stage.TargetScalarAsync<int>("SELECT v FROM orders WHERE id = 2000"));
-        Assert.Equal("FAILED", (await stage.DoAsync($"dlq/{insert}/retry")).State);
+        await Assert.ThrowsAsync<ApiException>(() => stage.DoAsync($"dlq/{insert}/retry"));
         Assert.Equal(
             "2 true true loopback",
             await stage.ConfigScalarAsync<string>("SELECT count(*) || ' ' || bool_and(payload <> edited_payload) || ' ' || bool_and(done_at IS NOT NULL) || ' ' || min(requested_by) FROM dead_letter_audit WHERE action = 'EDIT'"));
@@ -105,7 +107,6 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
         await stage.SourceAsync("INSERT INTO facts VALUES (3, 'd')");
         await Wait.UntilAsync(async () => await stage.TargetScalarAsync<long>("SELECT count(*) FROM facts WHERE w = 'd'") == 1, "facts to go on", Installation.Patience);
         Assert.Equal(0, await stage.TargetScalarAsync<long>("SELECT count(*) FROM facts WHERE w IN ('b', 'c')"));
-        Assert.Equal("FAILED", (await stage.DoAsync("dlq/1-0/discard", new { reason = "nothing there" })).State);
 
         await stage.TargetAsync("ALTER TABLE orders DROP CONSTRAINT small");
         Assert.Equal(4, (await stage.DoAsync("recover-dlq"))["recovered"]);
@@ -123,16 +124,8 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
     public async Task Should_wait_for_a_paused_pipeline_and_a_destination_that_is_away_and_end_soon_when_called_off()
     {
         await using var stage = await LetterStage.StartAsync(durableTarget: true);
-        await stage.SourceAsync("UPDATE orders SET v = 100");
-        await stage.WaitForParkedAsync(1_000);
-        // A transaction takes about a second.
-        await stage.TargetAsync(
-            """
-            ALTER TABLE orders DROP CONSTRAINT small;
-            CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END $$;
-            CREATE TRIGGER slow AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION slow();
-            ALTER TABLE orders ENABLE ALWAYS TRIGGER slow;
-            """);
+        await stage.ParkThousandAsync();
+        await stage.SlowDownAsync();
         var id = await stage.OrderAsync("recover-dlq");
         await Wait.UntilAsync(async () => (await stage.FindAsync(id))["recovered"] > 0, "some to be recovered", Installation.Patience);
         var behind = await stage.OrderAsync("recover-dlq");
@@ -140,7 +133,8 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
         var cancelled = await stage.CancelAsync(id);
         output.WriteLine($"{cancelled.State} after {watch.Elapsed.TotalSeconds:0.00} s: {cancelled["recovered"]} recovered, {cancelled["remaining"]} remaining");
         Assert.Equal("CANCELLED", cancelled.State);
-        Assert.Equal("CANCELLED", (await stage.CancelAsync(behind)).State is var state && state == "CANCELLED" ? state : (await stage.EndAsync(behind)).State);
+        // It may have begun by then.
+        Assert.Equal("CANCELLED", (await stage.CancelAsync(behind)).State);
         await stage.TargetAsync("DROP TRIGGER slow ON orders");
         Assert.InRange(cancelled["recovered"], 1, 999);
         Assert.Equal(1_000, cancelled["recovered"] + cancelled["remaining"]);

@@ -25,6 +25,11 @@ sealed class OrderRun(LaneContext context, IDestinationSession session, LandingG
         {
             lane.Rest(null);
         }
+        catch (FormatException e)
+        {
+            // A payload that cannot be read will not get better.
+            lane.End(new RecoveryReport("FAILED", lane.Order.Counts, Error: e.Message));
+        }
         catch (Exception e)
         {
             var fault = cancellationToken.IsCancellationRequested ? null : Core.Errors.ErrorPolicy.ToFault(e);

@@ -23,6 +23,7 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     CancellationTokenSource _called = new();
     Task _running = Task.CompletedTask;
     DateTimeOffset _nextPass;
+    bool _hasEnded;
     bool _isSettled;
     bool _isSwept;
     long _supersedings;
@@ -45,6 +46,9 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
 
         lock (_gate)
         {
+            // The next session gets it.
+            if (_hasEnded)
+                return;
             _orders.Enqueue(order);
             _called.Cancel();
         }
@@ -196,7 +200,8 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
         lock (_gate)
-            _called.Dispose();
+            _hasEnded = true;
+        _called.Dispose();
         _stop.Dispose();
     }
 }

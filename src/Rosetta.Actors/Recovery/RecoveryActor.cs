@@ -14,7 +14,7 @@ public sealed class RecoveryActor : ReceiveActor, IWithTimers
 {
     sealed record Reported(RecoveryReport Report) : INoSerializationVerificationNeeded, IDeadLetterSuppression;
 
-    sealed record Saved(bool IsLast, bool Accepted, Exception? Error) : INoSerializationVerificationNeeded, IDeadLetterSuppression;
+    sealed record Saved(RecoveryReport Report, bool IsLast, bool Accepted, Exception? Error) : INoSerializationVerificationNeeded, IDeadLetterSuppression;
 
     enum Tick
     {
@@ -116,12 +116,12 @@ public sealed class RecoveryActor : ReceiveActor, IWithTimers
         _saving = true;
         var last = _last;
         var row = _order with { Status = last.Status, Counts = last.Counts, Waiting = last.Waiting, Error = last.Error, Result = last.Result };
-        SendAsync().PipeTo(Self, failure: e => new Saved(isLast, true, e));
+        SendAsync().PipeTo(Self, failure: e => new Saved(last, isLast, true, e));
 
         async Task<Saved> SendAsync()
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-            return new Saved(isLast, await _orders.SaveAsync(row, _host.Epoch, limit.Token).ConfigureAwait(false), null);
+            return new Saved(last, isLast, await _orders.SaveAsync(row, _host.Epoch, limit.Token).ConfigureAwait(false), null);
         }
     }
 
@@ -129,7 +129,7 @@ public sealed class RecoveryActor : ReceiveActor, IWithTimers
     {
         _saving = false;
         if (saved.Error is null)
-            _saved = _last;
+            _saved = saved.Report;
         if (saved.Error is not null && saved.IsLast)
             Timers.StartSingleTimer(Tick.SaveEnd, Tick.SaveEnd, RetryInterval);
         else if (saved.Error is null && (saved.IsLast || !saved.Accepted))

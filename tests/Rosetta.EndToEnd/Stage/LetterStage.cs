@@ -19,7 +19,7 @@ public sealed class LetterStage : IAsyncDisposable
         CREATE TABLE others (id int PRIMARY KEY, v int);
         CREATE TABLE facts (v int, w text);
         ALTER TABLE facts REPLICA IDENTITY FULL;
-        INSERT INTO orders SELECT i, 0, 'n' FROM generate_series(1, 1000) i;
+        INSERT INTO orders SELECT i, 0, 'n' FROM generate_series(1, 2500) i;
         INSERT INTO others SELECT i, 0 FROM generate_series(1, 100) i;
         INSERT INTO facts VALUES (1, 'a');
         """;
@@ -76,6 +76,22 @@ public sealed class LetterStage : IAsyncDisposable
 
     public Task WaitForParkedAsync(long count, string where = "true") =>
         Wait.UntilAsync(async () => await ParkedAsync(where) == count, $"{count} changes to be parked", Installation.Patience);
+
+    /// <summary>A thousand changes are refused, too few of their table's to be the table's fault.</summary>
+    public async Task ParkThousandAsync()
+    {
+        await SourceAsync("UPDATE orders SET v = CASE WHEN id % 5 < 2 THEN 100 ELSE 1 END");
+        await WaitForParkedAsync(1_000);
+    }
+
+    /// <summary>Nothing refuses orders any more, and a transaction of a hundred takes about a second.</summary>
+    public Task<int> SlowDownAsync() => TargetAsync(
+        """
+        ALTER TABLE orders DROP CONSTRAINT small;
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END $$;
+        CREATE TRIGGER slow AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION slow();
+        ALTER TABLE orders ENABLE ALWAYS TRIGGER slow;
+        """);
 
     /// <summary>The ids of what is parked, oldest first.</summary>
     public async Task<IReadOnlyList<string>> EntriesAsync(string where = "true") =>
