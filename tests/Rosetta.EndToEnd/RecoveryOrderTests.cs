@@ -39,7 +39,7 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
     public async Task Should_show_what_a_retry_would_do_and_apply_an_edited_row_that_the_destination_takes()
     {
         await using var stage = await LetterStage.StartAsync();
-        await stage.SourceAsync("UPDATE orders SET v = 100 WHERE id = 1; INSERT INTO orders VALUES (2000, 100, 'new'); UPDATE others SET v = 100 WHERE id = 1");
+        await stage.SourceAsync("UPDATE orders SET v = 100 WHERE id = 1; INSERT INTO orders VALUES (5000, 100, 'new'); UPDATE others SET v = 100 WHERE id = 1");
         await stage.WaitForParkedAsync(3);
         await stage.SourceAsync("UPDATE orders SET v = 7 WHERE id = 1");
         await stage.WaitForParkedAsync(4);
@@ -73,7 +73,7 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
         Assert.True(applied.State == "COMPLETED" && applied["recovered"] == 2, $"{applied}");
         Assert.Equal("50,7", await stage.TargetScalarAsync<string>("SELECT string_agg(v::text, ',' ORDER BY n) FROM writes WHERE id = 1"));
         Assert.Equal("COMPLETED", (await stage.DoAsync($"dlq/{insert}/retry", new { @new = new { v = "50" } })).State);
-        Assert.Equal(50, await stage.TargetScalarAsync<int>("SELECT v FROM orders WHERE id = 2000"));
+        Assert.Equal(50, await stage.TargetScalarAsync<int>("SELECT v FROM orders WHERE id = 5000"));
         await Assert.ThrowsAsync<ApiException>(() => stage.DoAsync($"dlq/{insert}/retry"));
         Assert.Equal(
             "2 true true loopback",
