@@ -58,13 +58,13 @@ static class RecoveryCommands
 
     static Command DiscardVerb()
     {
-        var entry = new Argument<string?>("entry") { Description = "Id of the dead letter; without it those of --table or --error-class", Arity = ArgumentArity.ZeroOrOne };
+        var entry = new Argument<string>("entry") { Description = "Id of the dead letter; without it those of --table or --error-class", DefaultValueFactory = _ => "" };
         var reason = new Option<string>("--reason") { Description = "Why; is kept in the audit", Required = true };
         return Verb.Create(
             "discard", "Takes dead letters out for good; the audit keeps them",
             async i =>
             {
-                var (one, table, errorClass) = (i.Value(entry), i.Value(DeadLetterCommands.TableOption), i.Value(DeadLetterCommands.ClassOption));
+                var (one, table, errorClass) = (i.Value(entry) is { Length: > 0 } named ? named : null, i.Value(DeadLetterCommands.TableOption), i.Value(DeadLetterCommands.ClassOption));
                 if (one is null == (table is null && errorClass is null))
                     throw new RefusedException("Name either one entry, or --table, --error-class or both.");
                 i.Confirm($"Discard {(one is not null ? $"the dead letter {one}" : $"all dead letters{(table is null ? "" : $" of {table}")}{(errorClass is null ? "" : $" of class {errorClass}")}")} at {i.Value(DeadLetterCommands.DestinationArgument)}? These changes are never applied.");
