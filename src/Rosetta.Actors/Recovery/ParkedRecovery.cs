@@ -182,7 +182,7 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
                 Error = fault is { } away ? $"Changes that could not be applied are parked, and cannot be tried again now: {away.Reason}"
                     : isWhole ? "All changes of this table are parked behind one that could not be applied: its rows cannot be told apart, or too many are parked."
                     : "Some changes could not be applied and are parked, with what came after them for the same rows.",
-                Remedy = fault?.Remedy ?? "Mend what refuses them at the destination; they are tried again by themselves.",
+                Remedy = fault?.Remedy ?? "Mend what refuses them at the destination; they are tried again by themselves until they have had their tries, and at once by POST recover-dlq (rosetta dlq recover). GET dlq/summary says what they met.",
             });
         }
 

@@ -8,7 +8,7 @@ public static class DeadLetterRemedy
     /// <param name="errorClass">Null: a change that waits behind another one.</param>
     public static string For(ErrorClass? errorClass, string? sqlState) => errorClass is null
         ? "None needed: it waits behind an earlier change of its row, or of its table, and comes back after it."
-        : $"{Cause(errorClass.Value, sqlState)} It is tried again by itself until it has had its tries.";
+        : $"{Cause(errorClass.Value, sqlState)} It is tried again by itself until it has had its tries; then, or at once, by POST recover-dlq (rosetta dlq recover). It can be edited and retried, or discarded.";
 
     static string Cause(ErrorClass errorClass, string? sqlState) => sqlState switch
     {
