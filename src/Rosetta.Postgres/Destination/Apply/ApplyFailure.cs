@@ -23,6 +23,9 @@ sealed class ApplyFailure(TablePlan plan, string reason, Exception? cause = null
 
     public string? Remedy { get; init; }
 
+    /// <summary>The number of the run that it was met in; 0 when that is not known.</summary>
+    public int Run { get; init; }
+
     public bool IsFinal { get; init; }
 
     /// <summary>It was met when deferred constraints were checked.</summary>

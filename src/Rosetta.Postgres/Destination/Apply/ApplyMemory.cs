@@ -35,6 +35,9 @@ sealed class ApplyMemory
 
     const int WaryGroups = 4;
 
+    /// <summary>How many changes fail where they are applied in runs. Kept.</summary>
+    public FailureShare Failing { get; } = new();
+
     /// <summary>Changes that were found to fail, and are parked.</summary>
     public Dictionary<Position, DeadLetterFailure> Guilty { get; } = [];
 

@@ -6,7 +6,7 @@ namespace Rosetta.Postgres.Destination.Apply;
 sealed class DestinationTransaction
 {
     readonly List<StageTable> _stages = [];
-    readonly List<StageTable> _sinceSavepoint = [];
+    readonly List<(StageTable Stage, int Run)> _made = [];
 
     /// <summary>BEGIN was sent or queued.</summary>
     public bool IsOpen { get; private set; }
@@ -24,35 +24,40 @@ sealed class DestinationTransaction
     }
 
     /// <summary>A stage is about to take rows; the statement that makes it ready, or null.</summary>
-    public string? Ready(StageTable stage)
+    /// <param name="run">The number of the run that they are of; rising.</param>
+    public string? Ready(StageTable stage, int rows, int run)
     {
         if (!_stages.Contains(stage))
             _stages.Add(stage);
         if (!stage.Exists)
         {
-            stage.Exists = stage.IsNew = stage.HasRows = true;
-            _sinceSavepoint.Add(stage);
+            stage.Exists = stage.IsNew = true;
+            stage.Rows = rows;
+            _made.Add((stage, run));
             return stage.CreateSql;
         }
 
-        var sql = stage.HasRows ? $"TRUNCATE pg_temp.{stage.Name}" : null;
-        stage.HasRows = true;
-        return sql;
+        if (!stage.IsFull)
+        {
+            stage.Rows += rows;
+            return null;
+        }
+
+        stage.Rows = rows;
+        return $"TRUNCATE pg_temp.{stage.Name}";
     }
 
-    /// <summary>A savepoint is set; the one before does not count any more.</summary>
-    public void Savepoint() => _sinceSavepoint.Clear();
-
-    /// <summary>What was made since the savepoint is gone.</summary>
-    public void RolledBackToSavepoint()
+    /// <summary>What was made by a run and by those after it is gone.</summary>
+    public void TakenBack(int run)
     {
-        foreach (var stage in _sinceSavepoint)
+        foreach (var (stage, _) in _made.Where(m => m.Run >= run))
         {
-            stage.Exists = stage.IsNew = stage.HasRows = false;
+            stage.Exists = stage.IsNew = false;
+            stage.Rows = 0;
             _stages.Remove(stage);
         }
 
-        _sinceSavepoint.Clear();
+        _made.RemoveAll(m => m.Run >= run);
     }
 
     public void Committed() => End(committed: true);
@@ -66,10 +71,11 @@ sealed class DestinationTransaction
         {
             if (!committed && stage.IsNew)
                 stage.Exists = false;
-            stage.IsNew = stage.HasRows = false;
+            stage.IsNew = false;
+            stage.Rows = 0;
         }
 
         _stages.Clear();
-        _sinceSavepoint.Clear();
+        _made.Clear();
     }
 }

@@ -12,18 +12,21 @@ sealed class Flight(PgConnection connection) : IDisposable
 
     public IReadOnlyList<Step> Steps => _steps;
 
+    /// <summary>What is queued from now on is of this run.</summary>
+    public int Run { get; set; }
+
     public bool IsEmpty => _pipeline.Count == 0;
 
     public int Bytes => _pipeline.QueuedBytes;
 
     /// <summary>Queues a statement without parameters. <paramref name="step"/> is completed with the operation's number.</summary>
-    public void Query(string sql, Step step) => _steps.Add(step with { Operation = _pipeline.Query(sql) });
+    public void Query(string sql, Step step) => _steps.Add(step with { Operation = _pipeline.Query(sql), Run = Run });
 
     /// <summary>Queues a COPY; its data go to what is returned, with header and trailer.</summary>
     public PgCopyBuffer Copy(string sql, Step step)
     {
         var buffer = _pipeline.BeginCopyIn(sql, out var operation);
-        _steps.Add(step with { Operation = operation });
+        _steps.Add(step with { Operation = operation, Run = Run });
         CopyRows.WriteHeader(buffer);
         return buffer;
     }
@@ -40,13 +43,13 @@ sealed class Flight(PgConnection connection) : IDisposable
         if (!statement.IsPrepared)
         {
             var prepare = _pipeline.Prepare(statement.Name, statement.Sql);
-            _steps.Add(step with { Operation = prepare, Kind = StepKind.Plain });
+            _steps.Add(step with { Operation = prepare, Kind = StepKind.Plain, Run = Run });
             _preparing.Add((statement, prepare));
             statement.IsPrepared = true;
         }
 
         var bind = _pipeline.BeginExecute(statement.Name, parameters, out var operation, binaryResults: false);
-        _steps.Add(step with { Operation = operation });
+        _steps.Add(step with { Operation = operation, Run = Run });
         return bind;
     }
 

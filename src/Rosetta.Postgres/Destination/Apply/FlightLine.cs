@@ -1,6 +1,7 @@
 using Rosetta.Core.Errors;
 using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Plans;
+using Rosetta.Postgres.Destination.Statements;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination.Apply;
@@ -26,6 +27,22 @@ sealed class FlightLine(PgConnection connection) : IDisposable
 
     public bool IsFull => _filling.Bytes >= SendBytes;
 
+    /// <summary>
+    /// The number of the run that is being filled, where several may be under way at once and one of them may fail: it is in every step, and in every staged
+    /// row. 0 where a group is applied as a whole.
+    /// </summary>
+    public int Run
+    {
+        get => _filling.Run;
+        set => _filling.Run = _other.Run = value;
+    }
+
+    /// <summary>Rows that were not as expected, by run, since <see cref="AbandonAsync"/> or the last <see cref="Settled"/>; they are in the plans' counts already.</summary>
+    public List<(TablePlan Plan, int Run, long Rows)> Divergences { get; } = [];
+
+    /// <summary>Updates did not find their rows; what is to be done about that comes after them, and before anything else of their keys.</summary>
+    public bool HasMissed => MissedRows.Count + MissedStages.Count + MissedPartials.Count + MissedPartialStages.Count > 0;
+
     /// <summary>Whole rows that an update did not find.</summary>
     public List<(TablePlan Plan, RowRef Row)> MissedRows { get; } = [];
 
@@ -42,6 +59,22 @@ sealed class FlightLine(PgConnection connection) : IDisposable
     /// Set: changes that fail are gathered here, instead of the first one ending all. Whoever fills the line has to go back to a savepoint after each.
     /// </summary>
     public List<ApplyFailure>? Failures { get; set; }
+
+    /// <summary>Queues a statement over staged rows.</summary>
+    public void ExecuteStaged(PreparedSql statement, Step step)
+    {
+        var bind = _filling.Execute(statement, Run > 0 ? 1 : 0, step);
+        if (Run > 0)
+            bind.WriteInt32(Run);
+        bind.Complete();
+    }
+
+    /// <summary>What was under way is not taken back any more.</summary>
+    public void Settled()
+    {
+        Failures = null;
+        Divergences.Clear();
+    }
 
     /// <summary>Sends what was filled, once the flight before has been answered.</summary>
     /// <exception cref="ApplyFailure">An operation about a table failed in a way that is that table's own.</exception>
@@ -73,6 +106,7 @@ sealed class FlightLine(PgConnection connection) : IDisposable
         }
 
         Failures = null;
+        Divergences.Clear();
         _filling.Clear();
         _other.Clear();
         MissedRows.Clear();
@@ -115,25 +149,25 @@ sealed class FlightLine(PgConnection connection) : IDisposable
             switch (step.Kind)
             {
                 case StepKind.InsertMissing:
-                    Diverged(plan, count);
+                    Diverged(step, count);
                     break;
                 case StepKind.Delete when count < step.Expected:
-                    Diverged(plan, step.Expected - count);
+                    Diverged(step, step.Expected - count);
                     break;
                 case StepKind.UpdateFull when count == 0:
-                    Diverged(plan, 1);
+                    Diverged(step, 1);
                     MissedRows.Add((plan, step.Row));
                     break;
                 case StepKind.UpdateStaged when count < step.Expected:
-                    Diverged(plan, step.Expected - count);
+                    Diverged(step, step.Expected - count);
                     MissedStages.Add(plan);
                     break;
                 case StepKind.UpdatePartial when count == 0 && plan.CanReadAgain:
-                    Diverged(plan, 1);
+                    Diverged(step, 1);
                     MissedPartials.Add((plan, step.Row));
                     break;
                 case StepKind.UpdateStagedPartial when count < step.Expected && plan.CanReadAgain:
-                    Diverged(plan, step.Expected - count);
+                    Diverged(step, step.Expected - count);
                     MissedPartialStages.Add((plan, step.Shape));
                     break;
                 // Its row may be missing because a change that made it has just failed.
@@ -148,16 +182,18 @@ sealed class FlightLine(PgConnection connection) : IDisposable
         }
     }
 
-    static void Diverged(TablePlan plan, long rows)
+    void Diverged(in Step step, long rows)
     {
         // Of a table that is being copied, and behind a filter that does not see the old row, nobody knows which rows are here.
-        if (!plan.MayMiss && !plan.IsCopying)
-            plan.Counts += new Core.Destinations.RowCounts(0, 0, 0, Divergences: rows);
+        if (rows == 0 || step.Plan is not { MayMiss: false, IsCopying: false } plan)
+            return;
+        plan.Counts += new Core.Destinations.RowCounts(0, 0, 0, Divergences: rows);
+        Divergences.Add((plan, step.Run, rows));
     }
 
     static Exception Failure(in Step step, PgServerException error) =>
         step.Plan is { } plan && IsOfTable(error)
-            ? new ApplyFailure(plan, error.Error.Text, error) { At = step.At, Row = step.Row }
+            ? new ApplyFailure(plan, error.Error.Text, error) { At = step.At, Row = step.Row, Run = step.Run }
             : new PgServerException(error.Error, error);
 
     /// <summary>The data or the table is wrong, not the connection, the server or our privileges as a whole.</summary>

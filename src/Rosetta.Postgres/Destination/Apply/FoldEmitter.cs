@@ -118,20 +118,20 @@ sealed class FoldEmitter(ApplyContext context)
             return;
         }
 
-        var stage = plan.Statements.KeyStage();
+        var stage = plan.Statements.KeyStage(IsNumbered);
         if (isFirst)
-            Ready(plan, stage);
+            Ready(plan, stage, count);
         for (var next = 0; next < count;)
         {
             var copy = line.Filling.Copy(stage.CopySql, new Step(0, plan, StepKind.Plain));
             for (; next < count && !line.IsFull; next++)
-                CopyRows.WriteKey(copy, plan.Fold.KeyOf(_numbers[next]), plan.Key.Length);
+                CopyRows.WriteKey(copy, plan.Fold.KeyOf(_numbers[next]), plan.Key.Length, line.Run);
             Flight.EndCopy(copy);
             if (line.IsFull)
                 await line.SendAsync(cancellationToken);
         }
 
-        line.Filling.Execute(plan.Statements.DeleteStaged(), 0, new Step(0, plan, StepKind.Delete, count)).Complete();
+        line.ExecuteStaged(plan.Statements.DeleteStaged(IsNumbered), new Step(0, plan, StepKind.Delete, count));
     }
 
     async ValueTask EmitUpdatesAsync(TablePlan plan, bool few, CancellationToken cancellationToken)
@@ -169,20 +169,20 @@ sealed class FoldEmitter(ApplyContext context)
     async ValueTask EmitStagedUpdateAsync(TablePlan plan, int shape, int count, int columns, CancellationToken cancellationToken)
     {
         var line = context.Line;
-        var stage = plan.Statements.RowStage(shape);
-        Ready(plan, stage);
+        var stage = plan.Statements.RowStage(shape, IsNumbered);
+        Ready(plan, stage, count);
         for (var next = 0; next < count;)
         {
             var copy = line.Filling.Copy(stage.CopySql, new Step(0, plan, StepKind.Plain));
             for (; next < count && !line.IsFull; next++)
-                WriteRow(copy, plan, plan.Fold.Keys[_numbers[next]].Row, columns);
+                WriteRow(copy, plan, plan.Fold.Keys[_numbers[next]].Row, columns, line.Run);
             Flight.EndCopy(copy);
             if (line.IsFull)
                 await line.SendAsync(cancellationToken);
         }
 
         var kind = shape == RowShapes.Full ? StepKind.UpdateStaged : KindOfPartial(plan, shape) is var partial and not StepKind.UpdatePartial ? partial : StepKind.UpdateStagedPartial;
-        line.Filling.Execute(plan.Statements.UpdateStaged(shape), 0, new Step(0, plan, kind, count, Shape: shape)).Complete();
+        line.ExecuteStaged(plan.Statements.UpdateStaged(shape, IsNumbered), new Step(0, plan, kind, count, Shape: shape));
     }
 
     // In a table that is being copied the row may not be there yet: the chunk that brings it knows of this change. Unless the change may have brought the row
@@ -207,7 +207,7 @@ sealed class FoldEmitter(ApplyContext context)
     async ValueTask EmitInsertsAsync(TablePlan plan, bool withUpdates, CancellationToken cancellationToken)
     {
         var total = plan.Fold.Keys.Length;
-        var (sql, staged) = InsertTarget(plan);
+        var (sql, staged) = InsertTarget(plan, total);
         for (var next = 0; next < total;)
         {
             var copy = context.Line.Filling.Copy(sql, new Step(0, plan, StepKind.Plain));
@@ -215,7 +215,7 @@ sealed class FoldEmitter(ApplyContext context)
             {
                 ref readonly var key = ref plan.Fold.Keys[next];
                 if (key.Final == FoldedRow.Insert || (withUpdates && key.Final == FoldedRow.Update))
-                    WriteRow(copy, plan, key.Row, plan.Columns.Count);
+                    WriteRow(copy, plan, key.Row, plan.Columns.Count, staged ? context.Line.Run : 0);
             }
 
             Flight.EndCopy(copy);
@@ -224,42 +224,44 @@ sealed class FoldEmitter(ApplyContext context)
         }
 
         if (staged)
-            context.Line.Filling.Execute(plan.Statements.InsertStaged(), 0, new Step(0, plan, StepKind.Plain)).Complete();
+            context.Line.ExecuteStaged(plan.Statements.InsertStaged(IsNumbered), new Step(0, plan, StepKind.Plain));
     }
 
     async ValueTask EmitAppendedAsync(TablePlan plan, CancellationToken cancellationToken)
     {
-        var (sql, staged) = InsertTarget(plan);
         var total = plan.Fold.AppendedCount;
+        var (sql, staged) = InsertTarget(plan, total);
         for (var next = 0; next < total;)
         {
             var copy = context.Line.Filling.Copy(sql, new Step(0, plan, StepKind.Plain));
             for (; next < total && !context.Line.IsFull; next++)
-                WriteRow(copy, plan, plan.Fold.Appended[next], plan.Columns.Count);
+                WriteRow(copy, plan, plan.Fold.Appended[next], plan.Columns.Count, staged ? context.Line.Run : 0);
             Flight.EndCopy(copy);
             if (context.Line.IsFull)
                 await context.Line.SendAsync(cancellationToken);
         }
 
         if (staged)
-            context.Line.Filling.Execute(plan.Statements.InsertStaged(), 0, new Step(0, plan, StepKind.Plain)).Complete();
+            context.Line.ExecuteStaged(plan.Statements.InsertStaged(IsNumbered), new Step(0, plan, StepKind.Plain));
     }
 
-    (string CopySql, bool Staged) InsertTarget(TablePlan plan)
+    (string CopySql, bool Staged) InsertTarget(TablePlan plan, int rows)
     {
         if (!plan.Statements.NeedsCast)
             return (plan.Statements.CopySql, false);
-        var stage = plan.Statements.InsertStage();
-        Ready(plan, stage);
+        var stage = plan.Statements.InsertStage(IsNumbered);
+        Ready(plan, stage, rows);
         return (stage.CopySql, true);
     }
 
-    void WriteRow(PgCopyBuffer copy, TablePlan plan, RowRef row, int columns) =>
-        CopyRows.WriteRow(copy, context.Rows.BytesOf(row), row.Offset, row.Length, plan.Bound, columns);
+    bool IsNumbered => context.Line.Run > 0;
 
-    void Ready(TablePlan plan, StageTable stage)
+    void WriteRow(PgCopyBuffer copy, TablePlan plan, RowRef row, int columns, int run) =>
+        CopyRows.WriteRow(copy, context.Rows.BytesOf(row), row.Offset, row.Length, plan.Bound, columns, run);
+
+    void Ready(TablePlan plan, StageTable stage, int rows)
     {
-        if (context.Transaction.Ready(stage) is { } sql)
+        if (context.Transaction.Ready(stage, rows, context.Line.Run) is { } sql)
             context.Line.Filling.Query(sql, new Step(0, plan, StepKind.Plain));
     }
 }

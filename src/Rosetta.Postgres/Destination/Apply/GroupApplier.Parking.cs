@@ -1,6 +1,5 @@
 using Rosetta.Core.Changes;
 using Rosetta.Core.DeadLetters;
-using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fold;
@@ -10,118 +9,13 @@ using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination.Apply;
 
-// Parking. A group of which something failed is applied again in short runs, each behind a savepoint: a run that fails is applied once more change by
-// change, each behind a savepoint too, which names all guilty ones in a round trip, and then without them. Changes of keys that have something parked
-// wait behind it, whether they would fail or not.
+// Parking. A change that fails is parked, and those of its key that come after it wait behind it, whether they would fail or not.
 sealed partial class GroupApplier
 {
-    /// <summary>Changes of a run in a group that has failing ones.</summary>
-    const int RunLimit = 256;
-
-    /// <summary>The same where constraints are deferred.</summary>
-    const int LongestRun = 16 * RunLimit;
-
     readonly ParkingLot? _lot;
-    readonly HashSet<TableName> _searched = [];
-    readonly Dictionary<TablePlan, RowCounts> _countsAtRun = [];
     readonly Dictionary<TableName, int> _failures = [];
-    ParkingLot.Mark _parkedAtRun;
-    bool _inRuns;
-    bool _checks;
-    bool _singly;
-    int _found;
-    int _taken;
     byte[] _oldKey = [];
     byte[] _newKey = [];
-
-    /// <summary>Tables whose changes go one by one, so that the failing one is named.</summary>
-    HashSet<TableName> Searched => _lot is null ? _memory.Careful : _searched;
-
-    // What is deferred holds at the end of a transaction: not in the middle of one, unless it is too large to wait.
-    bool IsFull => _inRuns && ((_taken >= RunLimit && (!Defers || _cursor.IsAtStart || _taken >= LongestRun)) || (_singly && _taken > 0 && _cursor.IsAtStart));
-
-    /// <summary>Constraints may be waiting for the COMMIT.</summary>
-    bool Defers => !_context.ReplicaRole || _counted.Any(p => p.NeedsOriginRole);
-
-    void StartRuns()
-    {
-        _inRuns = _lot is not null && (_memory.Careful.Count > 0 || _memory.Wary > 0);
-        _singly = false;
-        _searched.Clear();
-        _failures.Clear();
-        StartRun();
-    }
-
-    void StartRun()
-    {
-        _runStart = _cursor.Place;
-        (_taken, _found) = (0, 0);
-        if (!_inRuns)
-            return;
-        _parkedAtRun = _lot!.Here;
-        _countsAtRun.Clear();
-        foreach (var plan in _counted)
-            _countsAtRun[plan] = plan.Counts;
-    }
-
-    /// <summary>Emits the run that ends here and waits for its outcome.</summary>
-    /// <returns>False: its changes are to be walked over again, in shorter runs; the cursor stands before them.</returns>
-    async ValueTask<bool> FlushAsync(GroupPlace? until, CancellationToken cancellationToken)
-    {
-        if (!_inRuns)
-        {
-            await EmitAsync(until, cancellationToken);
-            return true;
-        }
-
-        while (true)
-        {
-            try
-            {
-                if (_touched.Count > 0)
-                {
-                    _context.Begin();
-                    _context.Line.Filling.Query("SAVEPOINT rosetta_run", default);
-                    _context.Transaction.Savepoint();
-                    // Each change by itself has to be right then, or is the guilty one.
-                    if (Defers && _searched.Count > 0)
-                        _context.Line.Filling.Query("SET CONSTRAINTS ALL IMMEDIATE", default);
-                }
-
-                var isEmpty = _touched.Count == 0;
-                _checks = Defers && (until is null ? !_isOpenAtEnd : _cursor.IsAtStart);
-                // A run mostly has one guilty change, which stops the search; with a second one all are found at once, at the price of savepoints.
-                _context.Line.Failures = _searched.Count > 0 && _found > 0 ? [] : null;
-                await EmitAsync(until, cancellationToken);
-                _context.Line.Failures = null;
-                if (!isEmpty)
-                    _context.Line.Filling.Query("RELEASE SAVEPOINT rosetta_run", default);
-                _searched.Clear();
-                return true;
-            }
-            catch (ApplyFailure failure) when (FailureOf(failure) is { } reason && !MayBeMended(failure))
-            {
-                var found = _context.Line.Failures is { Count: > 0 } all ? all : [failure];
-                await _context.Line.AbandonAsync();
-                Abandon();
-                await _context.Connection.QueryAsync("ROLLBACK TO SAVEPOINT rosetta_run", cancellationToken);
-                _context.Transaction.RolledBackToSavepoint();
-                // First transaction by transaction: only the one that is wrong at its end is searched.
-                var isSplit = failure is { At: null, IsDeferred: true } && !_singly;
-                _singly |= isSplit;
-                foreach (var each in isSplit ? [] : found)
-                    Learn(each, FailureOf(each) ?? reason);
-                _lot!.BackTo(_parkedAtRun);
-                foreach (var plan in _counted)
-                    plan.Counts = _countsAtRun.GetValueOrDefault(plan);
-                _cursor.Place = _runStart;
-                _taken = 0;
-                if (isSplit)
-                    return false;
-                WalkAgain(until);
-            }
-        }
-    }
 
     /// <summary>Looks whether deferred constraints hold here, and leaves them deferred: what is undone was only looked at.</summary>
     async ValueTask CheckDeferredAsync(CancellationToken cancellationToken)
@@ -145,22 +39,14 @@ sealed partial class GroupApplier
     bool MayBeMended(ApplyFailure failure) =>
         !_memory.Careful.Contains(failure.Plan.Source) && failure.InnerException is PgServerException { SqlState: "22021" or "22P02" };
 
-    void WalkAgain(GroupPlace? until)
-    {
-        var inRuns = _inRuns;
-        _inRuns = false;
-        if (Walk(until) is var pause and not Pause.End)
-            throw new InvalidOperationException($"A run that was walked before has a pause in it now: {pause}.");
-        _inRuns = inRuns;
-    }
-
     /// <summary>What is parked for; null: it is no matter of a row.</summary>
     public static DeadLetterFailure? FailureOf(ApplyFailure failure) =>
         failure.InnerException is PgServerException error && ErrorPolicy.Classify(error.SqlState) == ErrorClass.Data
             ? new DeadLetterFailure(ErrorClass.Data, failure.Reason, error.SqlState)
             : null;
 
-    void Learn(ApplyFailure failure, DeadLetterFailure reason)
+    /// <param name="run">In which it was met.</param>
+    void Learn(ApplyFailure failure, DeadLetterFailure reason, QueuedRun run)
     {
         var table = failure.Plan.Source;
         if (failure.At is not { } at)
@@ -168,19 +54,37 @@ sealed partial class GroupApplier
             // Found by none of its changes alone: not until the COMMIT, or not again.
             if (!_searched.Add(table))
                 throw failure;
+            if (_search == Search.None)
+                Begin(NamesAll ? Search.All : Search.First, run.Until);
             return;
         }
 
         _found++;
         _memory.Guilty[at] = reason;
-        _searched.Clear();
-        var failures = _failures[table] = _failures.GetValueOrDefault(table) + 1;
-        var counts = _countsAtRun.GetValueOrDefault(failure.Plan);
-        if (_lot!.Judge(table, failures, Math.Max(failures, _taken) + counts.Inserted + counts.Updated + counts.Deleted) is { } why)
+        _memory.Failing.Note(0, 1);
+        var end = _search == Search.None ? run.Until : _searchEnd;
+        var wasAll = _search == Search.All;
+        EndSearch();
+        // What is deferred would be wrong in between: it is searched only when it was wrong at the end.
+        if (!wasAll && !Defers && NamesAll)
+        {
+            _searched.Add(table);
+            Begin(Search.All, end);
+        }
+
+        var before = _failures.GetValueOrDefault(table);
+        _failures[table] = before + 1;
+        var counts = run.Counts.GetValueOrDefault(failure.Plan);
+        if (_lot!.Judge(table, before + 1, run.Changes + counts.Inserted + counts.Updated + counts.Deleted) is { } why)
         {
             throw new ApplyFailure(failure.Plan, $"{failure.Reason} ({why})", failure.InnerException) { At = at, Row = failure.Row, Remedy = failure.Remedy, IsFinal = true };
         }
     }
+
+    // What is searched with all constraints immediate begins anew after each change that it names.
+    bool NamesAll => RunSizes.NamesAll(_memory.Failing.Value) || (Defers && _found > 0);
+
+    void Begin(Search search, GroupPlace? end) => (_search, _searchEnd) = (search, end);
 
     /// <summary>Whether the change waits, because it failed or because of what is parked of its key.</summary>
     bool TryPark(TablePlan plan, in Change change)

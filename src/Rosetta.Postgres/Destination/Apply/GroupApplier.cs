@@ -84,15 +84,15 @@ sealed partial class GroupApplier : IDisposable
                     await ResolveAsync(cancellationToken);
                     break;
                 case Pause.Truncate:
-                    if (await FlushAsync(_cursor.Place, cancellationToken))
+                    if (await FlushAsync(_cursor.Place, isBarrier: true, cancellationToken))
                         await TruncateAsync(cancellationToken);
                     break;
                 case Pause.Full:
-                    if (await FlushAsync(_cursor.Place, cancellationToken))
+                    if (await FlushAsync(_cursor.Place, isBarrier: false, cancellationToken))
                         _runStart = _cursor.Place = Before(_cursor.Place);
                     break;
                 default:
-                    if (await FlushAsync(null, cancellationToken))
+                    if (await FlushAsync(null, isBarrier: true, cancellationToken))
                         return;
                     break;
             }
@@ -135,10 +135,9 @@ sealed partial class GroupApplier : IDisposable
         }
     }
 
-    /// <param name="until">Ends there; null for the group's end.</param>
-    Pause Walk(GroupPlace? until = null)
+    Pause Walk()
     {
-        while (_cursor.MoveNext(until))
+        while (_cursor.MoveNext())
         {
             if (IsFull)
                 return Pause.Full;
@@ -240,9 +239,10 @@ sealed partial class GroupApplier : IDisposable
     async ValueTask ResolveAsync(CancellationToken cancellationToken)
     {
         var relation = _cursor.CurrentBatch.Relations[_cursor.Current.Relation];
-        // The rows of the old shape come before the change of shape.
-        if (_book.Before(relation) is { IsTouched: true } && !await FlushAsync(_cursor.Place, cancellationToken))
+        // The rows of the old shape come before the change of shape; and nothing else may be under way.
+        if ((_queued.Count > 0 || _book.Before(relation) is { IsTouched: true }) && !await FlushAsync(_cursor.Place, isBarrier: true, cancellationToken))
             return;
+        await _context.Line.DrainAsync(cancellationToken);
         await _planner.MakeAsync(relation, _cursor.At, cancellationToken);
         // The change itself is still to be taken.
         _cursor.Place = Before(_cursor.Place);
@@ -252,46 +252,36 @@ sealed partial class GroupApplier : IDisposable
 
     static GroupPlace Before(GroupPlace place) => place with { Change = place.Change - 1 };
 
-    /// <summary>Emits the run that ends here and waits for its outcome.</summary>
+    /// <summary>Queues the run that ends here.</summary>
     async ValueTask EmitAsync(GroupPlace? until, CancellationToken cancellationToken)
     {
-        if (_touched.Count > 0)
+        if (_touched.Count == 0)
+            return;
+        _context.Begin();
+        var exact = false;
+        foreach (var plan in _touched)
         {
-            _context.Begin();
-            var exact = false;
-            foreach (var plan in _touched)
-            {
-                if (!plan.AppliesExactly && FoldEmitter.NeedsExactOrder(plan))
-                    plan.ExactForRun = true;
-                exact |= plan.AppliesExactly;
-                if (plan.AppliesExactly)
-                    continue;
-                _context.SetRole(plan, origin: true);
-                await _fold.EmitAsync(plan, cancellationToken);
-                _context.SetRole(plan, origin: false);
-            }
-
-            if (exact)
-            {
-                _again.Place = _runStart;
-                await _exact.EmitAsync(_again, until, (batch, relation) => _plans[batch][relation], cancellationToken);
-            }
-
-            if (!_context.ReplicaRole)
-                _context.Transaction.MayDefer = true;
-            await _context.Line.DrainAsync(cancellationToken);
-            if (_context.Line.Failures is { Count: > 0 } failures)
-                throw failures.Find(f => FailureOf(f) is null) ?? failures[0];
-            await InsertMissedAsync(cancellationToken);
-            if (_inRuns && _checks)
-                await CheckDeferredAsync(cancellationToken);
-            foreach (var plan in _touched)
-                plan.EndRun();
-            _touched.Clear();
-            _context.Rows.Merged.Clear();
+            if (!plan.AppliesExactly && FoldEmitter.NeedsExactOrder(plan))
+                plan.ExactForRun = true;
+            exact |= plan.AppliesExactly;
+            if (plan.AppliesExactly)
+                continue;
+            _context.SetRole(plan, origin: true);
+            await _fold.EmitAsync(plan, cancellationToken);
+            _context.SetRole(plan, origin: false);
         }
 
-        StartRun();
+        if (exact)
+        {
+            _again.Place = _runStart;
+            await _exact.EmitAsync(_again, until, (batch, relation) => _plans[batch][relation], cancellationToken);
+        }
+
+        if (!_context.ReplicaRole)
+            _context.Transaction.MayDefer = true;
+        foreach (var plan in _touched)
+            plan.EndRun();
+        _touched.Clear();
     }
 
     /// <summary>Whole rows that an update did not find are inserted: the destination had lost them. Others are to be read again.</summary>
@@ -303,7 +293,7 @@ sealed partial class GroupApplier : IDisposable
         foreach (var (plan, shape) in line.MissedPartialStages)
         {
             _memory.Pended.Add(plan.Source);
-            line.Filling.Execute(plan.Statements.PendMissing(_context.PositionRow, shape), 0, new Step(0, plan, StepKind.Plain)).Complete();
+            line.ExecuteStaged(plan.Statements.PendMissing(_context.PositionRow, shape, line.Run > 0), new Step(0, plan, StepKind.Plain));
         }
 
         line.MissedPartials.Clear();
@@ -316,7 +306,7 @@ sealed partial class GroupApplier : IDisposable
         }
 
         foreach (var plan in line.MissedStages)
-            line.Filling.Execute(plan.Statements.InsertMissing(), 0, new Step(0, plan, StepKind.Plain)).Complete();
+            line.ExecuteStaged(plan.Statements.InsertMissing(line.Run > 0), new Step(0, plan, StepKind.Plain));
         line.MissedRows.Clear();
         line.MissedStages.Clear();
         await line.DrainAsync(cancellationToken);

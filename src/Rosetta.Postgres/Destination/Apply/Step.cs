@@ -35,4 +35,5 @@ enum StepKind : byte
 /// <param name="At">The change it carries, when it carries one alone in source order.</param>
 /// <param name="Row">That change's row, or the row of an update that may have to be inserted.</param>
 /// <param name="Shape">Of the staged rows.</param>
-readonly record struct Step(int Operation, TablePlan? Plan, StepKind Kind, long Expected = 1, Position? At = null, RowRef Row = default, int Shape = 0);
+/// <param name="Run">The run that it is of, see <see cref="FlightLine.Run"/>.</param>
+readonly record struct Step(int Operation, TablePlan? Plan, StepKind Kind, long Expected = 1, Position? At = null, RowRef Row = default, int Shape = 0, int Run = 0);

@@ -106,6 +106,9 @@ sealed class TablePlan : IDisposable
     /// </summary>
     public bool NeedsOriginRole { get; init; }
 
+    /// <summary>Something of it may be checked at the COMMIT only.</summary>
+    public bool MayDefer => Target.HasDeferrable || OrdersAcrossTables;
+
     public ApplyMode Mode { get; private set; }
 
     /// <summary>Every column of the table is written: nothing is lost when a row is deleted and made anew.</summary>

@@ -26,11 +26,12 @@ static class CopyRows
     /// <param name="columns">By position in the tuple; null for one that is left out.</param>
     /// <param name="count">How many columns are written.</param>
     /// <param name="length">The tuple's length, or more.</param>
-    public static void WriteRow(IBufferWriter<byte> writer, ReadOnlySpan<byte> bytes, int offset, int length, BoundColumn?[] columns, int count)
+    /// <param name="run">Of a row for a stage of numbered rows, its last column; 0 for others.</param>
+    public static void WriteRow(IBufferWriter<byte> writer, ReadOnlySpan<byte> bytes, int offset, int length, BoundColumn?[] columns, int count, int run = 0)
     {
         // A null takes one byte in the tuple and four here.
-        var target = writer.GetSpan(length + (4 * columns.Length) + 2);
-        BinaryPrimitives.WriteInt16BigEndian(target, (short)count);
+        var target = writer.GetSpan(length + (4 * columns.Length) + 2 + NumberLength);
+        BinaryPrimitives.WriteInt16BigEndian(target, (short)(run == 0 ? count : count + 1));
         var written = 2;
         var reader = new TupleReader(bytes, offset);
         while (reader.Read())
@@ -51,14 +52,14 @@ static class CopyRows
             written += 4 + value.Length;
         }
 
-        writer.Advance(written);
+        writer.Advance(written + WriteNumber(target[written..], run));
     }
 
     /// <summary>Writes a row of key values, from a key as <see cref="Fold.Tuples.WriteKey"/> makes it.</summary>
-    public static void WriteKey(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, int count)
+    public static void WriteKey(IBufferWriter<byte> writer, ReadOnlySpan<byte> key, int count, int run = 0)
     {
-        var target = writer.GetSpan(key.Length + 2);
-        BinaryPrimitives.WriteInt16BigEndian(target, (short)count);
+        var target = writer.GetSpan(key.Length + 2 + NumberLength);
+        BinaryPrimitives.WriteInt16BigEndian(target, (short)(run == 0 ? count : count + 1));
         var written = 2;
         while (key.Length > 0)
         {
@@ -68,7 +69,18 @@ static class CopyRows
             key = key[(1 + size)..];
         }
 
-        writer.Advance(written);
+        writer.Advance(written + WriteNumber(target[written..], run));
+    }
+
+    const int NumberLength = 8;
+
+    static int WriteNumber(Span<byte> target, int run)
+    {
+        if (run == 0)
+            return 0;
+        BinaryPrimitives.WriteInt32BigEndian(target, sizeof(int));
+        BinaryPrimitives.WriteInt32BigEndian(target[sizeof(int)..], run);
+        return NumberLength;
     }
 
     /// <summary>Bytes in text form would be misread as binary, and the other way round.</summary>

@@ -12,8 +12,8 @@ sealed class TableStatements(TablePlan plan)
 {
     static int s_number;
 
-    readonly Dictionary<(Form Form, int Shape), PreparedSql> _prepared = [];
-    readonly Dictionary<(StageUse Use, int Shape), StageTable> _stages = [];
+    readonly Dictionary<(Form Form, int Shape, bool IsNumbered), PreparedSql> _prepared = [];
+    readonly Dictionary<(StageUse Use, int Shape, bool IsNumbered), StageTable> _stages = [];
 
     enum StageUse
     {
@@ -61,13 +61,16 @@ sealed class TableStatements(TablePlan plan)
     }
 
     /// <summary>The stage for rows of a shape: its columns are c0, c1 ... by position in the plan.</summary>
-    public StageTable RowStage(int shape) => Stage(StageUse.Updates, shape, plan.Columns.Where(c => plan.Shapes.Has(shape, c.RelationIndex)));
+    /// <param name="isNumbered">They are followed by the number of the row's run, which is what statements over them take as their parameter.</param>
+    public StageTable RowStage(int shape, bool isNumbered) => Stage(StageUse.Updates, shape, isNumbered, plan.Columns.Where(c => plan.Shapes.Has(shape, c.RelationIndex)));
 
     /// <summary>The stage for rows to be inserted after a cast.</summary>
-    public StageTable InsertStage() => Stage(StageUse.Inserts, RowShapes.Full, plan.Columns);
+    /// <inheritdoc cref="RowStage"/>
+    public StageTable InsertStage(bool isNumbered) => Stage(StageUse.Inserts, RowShapes.Full, isNumbered, plan.Columns);
 
     /// <summary>The stage for keys to be deleted.</summary>
-    public StageTable KeyStage() => Stage(StageUse.Deletes, 0, plan.Columns.Where(c => c.IsKey));
+    /// <inheritdoc cref="RowStage"/>
+    public StageTable KeyStage(bool isNumbered) => Stage(StageUse.Deletes, 0, isNumbered, plan.Columns.Where(c => c.IsKey));
 
     /// <summary>Inserts a row: a parameter per column.</summary>
     public PreparedSql Insert() => Prepare(Form.Insert, 0, () => InsertSql(Values()));
@@ -115,29 +118,30 @@ sealed class TableStatements(TablePlan plan)
     public PreparedSql DeleteWhole() => Prepare(Form.DeleteWhole, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t WHERE {OneRow(1)}");
 
     /// <summary>Updates the rows that have a staged one.</summary>
-    public PreparedSql UpdateStaged(int shape) => Prepare(Form.UpdateStaged, shape, () =>
+    public PreparedSql UpdateStaged(int shape, bool isNumbered) => Prepare(Form.UpdateStaged, shape, isNumbered, () =>
     {
-        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", SetColumns(shape, keyChanges: false).Select(c => $"{c.Sql} = {Staged(c)}"))} FROM pg_temp.{RowStage(shape).Name} AS s WHERE {KeyEqualsStaged()}";
+        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", SetColumns(shape, keyChanges: false).Select(c => $"{c.Sql} = {Staged(c)}"))} FROM pg_temp.{RowStage(shape, isNumbered).Name} AS s WHERE {KeyEqualsStaged()}{OfRun(isNumbered)}";
     });
 
     /// <summary>Inserts the staged rows of which the table has none.</summary>
-    public PreparedSql InsertMissing() => Prepare(Form.InsertMissing, 0, () => InsertSql(
-        $"SELECT {string.Join(", ", plan.Columns.Select(Staged))} FROM pg_temp.{RowStage(RowShapes.Full).Name} AS s WHERE NOT EXISTS (SELECT FROM {plan.Target.OnlySql} AS t WHERE {KeyEqualsStaged()})"));
+    public PreparedSql InsertMissing(bool isNumbered) => Prepare(Form.InsertMissing, 0, isNumbered, () => InsertSql(
+        $"SELECT {string.Join(", ", plan.Columns.Select(Staged))} FROM pg_temp.{RowStage(RowShapes.Full, isNumbered).Name} AS s WHERE NOT EXISTS (SELECT FROM {plan.Target.OnlySql} AS t WHERE {KeyEqualsStaged()}){OfRun(isNumbered)}"));
 
     /// <summary>Inserts all staged rows.</summary>
-    public PreparedSql InsertStaged() => Prepare(Form.InsertStaged, 0, () => InsertSql(
-        $"SELECT {string.Join(", ", plan.Columns.Select(Staged))} FROM pg_temp.{InsertStage().Name} AS s"));
+    public PreparedSql InsertStaged(bool isNumbered) => Prepare(Form.InsertStaged, 0, isNumbered, () => InsertSql(
+        $"SELECT {string.Join(", ", plan.Columns.Select(Staged))} FROM pg_temp.{InsertStage(isNumbered).Name} AS s WHERE true{OfRun(isNumbered)}"));
 
     /// <summary>Deletes the rows whose key is staged.</summary>
-    public PreparedSql DeleteStaged() => Prepare(
-        Form.DeleteStaged, 0, () => $"DELETE FROM {plan.Target.OnlySql} AS t USING pg_temp.{KeyStage().Name} AS s WHERE {KeyEqualsStaged()}");
+    public PreparedSql DeleteStaged(bool isNumbered) => Prepare(
+        Form.DeleteStaged, 0, isNumbered,
+        () => $"DELETE FROM {plan.Target.OnlySql} AS t USING pg_temp.{KeyStage(isNumbered).Name} AS s WHERE {KeyEqualsStaged()}{OfRun(isNumbered)}");
 
     /// <summary>Makes a key pending: parameters are its columns.</summary>
     public PreparedSql Pend(PositionRow row) => Prepare(Form.Pend, 0, () => StoredTables.PendSql(row, plan.Source, $"SELECT {KeyParameters()} AS key"));
 
     /// <summary>Makes the keys of staged rows pending that the table does not have.</summary>
-    public PreparedSql PendMissing(PositionRow row, int shape) => Prepare(Form.PendMissing, shape, () => StoredTables.PendSql(
-        row, plan.Source, $"SELECT DISTINCT {KeyTexts(Staged)} AS key FROM pg_temp.{RowStage(shape).Name} AS s WHERE NOT EXISTS (SELECT FROM {plan.Target.OnlySql} AS t WHERE {KeyEqualsStaged()})"));
+    public PreparedSql PendMissing(PositionRow row, int shape, bool isNumbered) => Prepare(Form.PendMissing, shape, isNumbered, () => StoredTables.PendSql(
+        row, plan.Source, $"SELECT DISTINCT {KeyTexts(Staged)} AS key FROM pg_temp.{RowStage(shape, isNumbered).Name} AS s WHERE NOT EXISTS (SELECT FROM {plan.Target.OnlySql} AS t WHERE {KeyEqualsStaged()}){OfRun(isNumbered)}"));
 
     /// <summary>
     /// Records a parked change: parameters are commit LSN, ordinal, whether it failed itself; with a key its bytes and columns; with a key that it moves to the
@@ -207,23 +211,27 @@ sealed class TableStatements(TablePlan plan)
 
     List<BoundColumn> Present(int shape) => plan.Columns.Where(c => plan.Shapes.Has(shape, c.RelationIndex)).ToList();
 
+    static string OfRun(bool isNumbered) => isNumbered ? " AND s.n = $1" : "";
+
     static string StagedName(BoundColumn column) => string.Create(CultureInfo.InvariantCulture, $"c{column.RelationIndex}");
 
-    PreparedSql Prepare(Form form, int shape, Func<string> sql)
+    PreparedSql Prepare(Form form, int shape, Func<string> sql) => Prepare(form, shape, false, sql);
+
+    PreparedSql Prepare(Form form, int shape, bool isNumbered, Func<string> sql)
     {
-        if (!_prepared.TryGetValue((form, shape), out var statement))
-            _prepared[(form, shape)] = statement = new PreparedSql($"rosetta_{NextNumber()}", sql());
+        if (!_prepared.TryGetValue((form, shape, isNumbered), out var statement))
+            _prepared[(form, shape, isNumbered)] = statement = new PreparedSql($"rosetta_{NextNumber()}", sql());
         return statement;
     }
 
-    StageTable Stage(StageUse use, int shape, IEnumerable<BoundColumn> columns)
+    StageTable Stage(StageUse use, int shape, bool isNumbered, IEnumerable<BoundColumn> columns)
     {
-        if (!_stages.TryGetValue((use, shape), out var stage))
+        if (!_stages.TryGetValue((use, shape, isNumbered), out var stage))
         {
             var name = $"rosetta_stage_{NextNumber()}";
-            var definitions = string.Join(", ", columns.Select(c => $"{StagedName(c)} {c.StageTypeSql}"));
-            _stages[(use, shape)] = stage = new StageTable(
-                name, $"CREATE TEMP TABLE {name} ({definitions}) ON COMMIT DELETE ROWS", $"COPY pg_temp.{name} FROM STDIN (FORMAT binary)");
+            var definitions = string.Join(", ", columns.Select(c => $"{StagedName(c)} {c.StageTypeSql}").Concat(isNumbered ? (string[])["n int4"] : []));
+            _stages[(use, shape, isNumbered)] = stage = new StageTable(
+                name, $"CREATE TEMP TABLE {name} ({definitions}) ON COMMIT DELETE ROWS", $"COPY pg_temp.{name} FROM STDIN (FORMAT binary)", isNumbered);
         }
 
         return stage;
