@@ -20,8 +20,10 @@ sealed partial class PostgresSession
     /// <returns>How many changes the transaction under way skips.</returns>
     async ValueTask<int> ParkAsync(CancellationToken cancellationToken)
     {
-        if (_lot is not { IsChanged: true, Waiting: var waiting })
+        if (_lot is not { IsChanged: true })
             return 0;
+        // Those that were found in a group's rows come after those that waited already.
+        var waiting = _lot.Waiting.OrderBy(e => e.At).ToList();
         _context.Begin();
         foreach (var table in _lot.Emptied)
             _context.Line.Filling.Query(ParkedSql.EmptySql(_row, table), default);

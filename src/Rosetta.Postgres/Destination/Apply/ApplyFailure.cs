@@ -26,6 +26,9 @@ sealed class ApplyFailure(TablePlan plan, string reason, Exception? cause = null
     /// <summary>The number of the run that it was met in; 0 when that is not known.</summary>
     public int Run { get; init; }
 
+    /// <summary>See <see cref="Step.Part"/>.</summary>
+    public int Part { get; init; }
+
     public bool IsFinal { get; init; }
 
     /// <summary>It was met when deferred constraints were checked.</summary>

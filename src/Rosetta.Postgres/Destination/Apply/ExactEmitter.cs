@@ -33,7 +33,7 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
                 continue;
             Emit(cursor, plan);
             if (searches && isCareful(plan))
-                Separate();
+                context.Line.Separate();
             if (!context.Line.IsFull)
                 continue;
             EndRun();
@@ -43,17 +43,8 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
         EndRun();
     }
 
-    /// <summary>
-    /// What comes next stands on what is right so far, in the same round trip: after a change that succeeded the savepoint is set anew and going back
-    /// to it undoes nothing; after one that failed it cannot be set, and going back to the one before undoes the change.
-    /// </summary>
-    void Separate()
-    {
-        context.Line.Filling.Query("SAVEPOINT rosetta_one", default);
-        context.Line.Filling.Query("ROLLBACK TO SAVEPOINT rosetta_one", default);
-    }
-
-    void Emit(GroupCursor cursor, TablePlan plan)
+    /// <summary>Queues the change that the cursor stands on.</summary>
+    public void Emit(GroupCursor cursor, TablePlan plan)
     {
         ref readonly var change = ref cursor.Current;
         if (change.Kind == ChangeKind.Insert && !plan.Statements.NeedsCast && !isCareful(plan) && !plan.IsCopying)

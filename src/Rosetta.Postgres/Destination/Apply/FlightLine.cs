@@ -56,9 +56,22 @@ sealed class FlightLine(PgConnection connection) : IDisposable
     public List<(TablePlan Plan, int Shape)> MissedPartialStages { get; } = [];
 
     /// <summary>
-    /// Set: changes that fail are gathered here, instead of the first one ending all. Whoever fills the line has to go back to a savepoint after each.
+    /// Set: changes and parts that fail are gathered here, instead of the first one ending all. Whoever fills the line has to <see cref="Separate"/> them.
     /// </summary>
     public List<ApplyFailure>? Failures { get; set; }
+
+    /// <summary>
+    /// What comes next stands on what is right so far, in the same round trip: after something that succeeded the savepoint is set anew and going back to it
+    /// undoes nothing; after something that failed it cannot be set, and going back to the one before undoes that.
+    /// </summary>
+    public void Separate()
+    {
+        _filling.Query("RELEASE SAVEPOINT rosetta_one; SAVEPOINT rosetta_one", default);
+        _filling.Query("ROLLBACK TO SAVEPOINT rosetta_one", default);
+    }
+
+    /// <summary>Updates of several rows did not find all of them.</summary>
+    public bool IsShort { get; set; }
 
     /// <summary>Queues a statement over staged rows.</summary>
     public void ExecuteStaged(PreparedSql statement, Step step)
@@ -67,6 +80,17 @@ sealed class FlightLine(PgConnection connection) : IDisposable
         if (Run > 0)
             bind.WriteInt32(Run);
         bind.Complete();
+    }
+
+    /// <summary>What was found of what was under way is of no use: it is taken back.</summary>
+    public void Forget()
+    {
+        Divergences.Clear();
+        IsShort = false;
+        MissedRows.Clear();
+        MissedStages.Clear();
+        MissedPartials.Clear();
+        MissedPartialStages.Clear();
     }
 
     /// <summary>What was under way is not taken back any more.</summary>
@@ -106,13 +130,9 @@ sealed class FlightLine(PgConnection connection) : IDisposable
         }
 
         Failures = null;
-        Divergences.Clear();
+        Forget();
         _filling.Clear();
         _other.Clear();
-        MissedRows.Clear();
-        MissedStages.Clear();
-        MissedPartials.Clear();
-        MissedPartialStages.Clear();
     }
 
     async ValueTask SettleAsync()
@@ -137,7 +157,7 @@ sealed class FlightLine(PgConnection connection) : IDisposable
                 // What follows a failure until the next savepoint fails with it.
                 if (results[step.Operation].IsSkipped || error.SqlState == InFailedTransaction)
                     continue;
-                if (Failure(step, error) is not ApplyFailure { At: not null } found)
+                if (Failure(step, error) is not ApplyFailure found || (found is { At: null, Part: 0 }))
                     throw Failure(step, error);
                 failures.Add(found);
                 continue;
@@ -150,6 +170,9 @@ sealed class FlightLine(PgConnection connection) : IDisposable
             {
                 case StepKind.InsertMissing:
                     Diverged(step, count);
+                    break;
+                case StepKind.UpdatePart:
+                    IsShort |= count < step.Expected;
                     break;
                 case StepKind.Delete when count < step.Expected:
                     Diverged(step, step.Expected - count);
@@ -193,7 +216,7 @@ sealed class FlightLine(PgConnection connection) : IDisposable
 
     static Exception Failure(in Step step, PgServerException error) =>
         step.Plan is { } plan && IsOfTable(error)
-            ? new ApplyFailure(plan, error.Error.Text, error) { At = step.At, Row = step.Row, Run = step.Run }
+            ? new ApplyFailure(plan, error.Error.Text, error) { At = step.At, Row = step.Row, Run = step.Run, Part = step.Part }
             : new PgServerException(error.Error, error);
 
     /// <summary>The data or the table is wrong, not the connection, the server or our privileges as a whole.</summary>

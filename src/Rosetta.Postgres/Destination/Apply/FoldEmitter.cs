@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Plans;
 using Rosetta.Postgres.Destination.Statements;
@@ -15,11 +14,7 @@ sealed class FoldEmitter(ApplyContext context)
     /// <summary>Up to so many rows a statement per row has less latency than a stage.</summary>
     public const int RowStatementLimit = 50;
 
-    /// <summary>From so many rows on, keys in order save more in the server's index and heap than sorting them costs.</summary>
-    const int SortFrom = 256;
-
-    int[] _numbers = [];
-    ulong[] _prefixes = [];
+    readonly FoldSelection _chosen = new();
 
     /// <summary>Rows that cannot be deleted and made anew, because not all of their values are known, have to be applied in source order.</summary>
     public static bool NeedsExactOrder(TablePlan plan)
@@ -34,20 +29,13 @@ sealed class FoldEmitter(ApplyContext context)
 
     public async ValueTask EmitAsync(TablePlan plan, CancellationToken cancellationToken)
     {
-        var count = plan.Fold.Keys.Length;
-        if (_numbers.Length < count)
-        {
-            _numbers = new int[Math.Max(count, 1024)];
-            _prefixes = new ulong[_numbers.Length];
-        }
-
         var replace = plan.Mode == ApplyMode.FoldReplace;
         var (deletes, updates, inserts) = Count(plan);
         var few = deletes + updates <= RowStatementLimit;
         if (deletes > 0)
-            await EmitDeletesAsync(plan, Select(plan, static (in FoldedKey k) => k.DeleteFirst), few, isFirst: true, cancellationToken);
+            await EmitDeletesAsync(plan, _chosen.Choose(plan.Fold, static (in FoldedKey k) => k.DeleteFirst), few, isFirst: true, cancellationToken);
         if (updates > 0 && replace)
-            await EmitDeletesAsync(plan, Select(plan, static (in FoldedKey k) => k.Final == FoldedRow.Update), few, isFirst: deletes == 0, cancellationToken);
+            await EmitDeletesAsync(plan, _chosen.Choose(plan.Fold, static (in FoldedKey k) => k.Final == FoldedRow.Update), few, isFirst: deletes == 0, cancellationToken);
         else if (updates > 0)
             await EmitUpdatesAsync(plan, few, cancellationToken);
         if (plan.IsCopying)
@@ -56,6 +44,13 @@ sealed class FoldEmitter(ApplyContext context)
             await EmitInsertsAsync(plan, replace, cancellationToken);
         if (plan.Fold.AppendedCount > 0)
             await EmitAppendedAsync(plan, cancellationToken);
+    }
+
+    /// <summary>Only what the fold deletes.</summary>
+    public ValueTask EmitDeletesAsync(TablePlan plan, CancellationToken cancellationToken)
+    {
+        var count = _chosen.Choose(plan.Fold, static (in FoldedKey k) => k.DeleteFirst);
+        return count == 0 ? ValueTask.CompletedTask : EmitDeletesAsync(plan, count, count <= RowStatementLimit, isFirst: true, cancellationToken);
     }
 
     static (int Deletes, int Updates, int Inserts) Count(TablePlan plan)
@@ -71,38 +66,6 @@ sealed class FoldEmitter(ApplyContext context)
         return (deletes, updates, inserts);
     }
 
-    delegate bool Filter(in FoldedKey key);
-
-    /// <summary>The numbers of the chosen keys, in <see cref="_numbers"/>, sorted by key when they are many; how many.</summary>
-    int Select(TablePlan plan, Filter filter)
-    {
-        var keys = plan.Fold.Keys;
-        var selected = 0;
-        for (var i = 0; i < keys.Length; i++)
-        {
-            if (!filter(keys[i]))
-                continue;
-            _prefixes[selected] = Prefix(plan.Fold.KeyOf(i));
-            _numbers[selected++] = i;
-        }
-
-        if (selected >= SortFrom)
-            Array.Sort(_prefixes, _numbers, 0, selected);
-        return selected;
-    }
-
-    // The value's first eight bytes: its order is the key's for most types, and nothing depends on that.
-    static ulong Prefix(ReadOnlySpan<byte> key)
-    {
-        const int head = 5;
-        if (key.Length >= head + sizeof(ulong))
-            return BinaryPrimitives.ReadUInt64BigEndian(key[head..]);
-        ulong prefix = 0;
-        foreach (var b in key[head..])
-            prefix = (prefix << 8) | b;
-        return prefix;
-    }
-
     async ValueTask EmitDeletesAsync(TablePlan plan, int count, bool few, bool isFirst, CancellationToken cancellationToken)
     {
         var line = context.Line;
@@ -111,7 +74,7 @@ sealed class FoldEmitter(ApplyContext context)
             for (var i = 0; i < count; i++)
             {
                 var bind = line.Filling.Execute(plan.Statements.Delete(), plan.Key.Length, new Step(0, plan, StepKind.Delete));
-                BindRows.WriteKey(bind, plan.Fold.KeyOf(_numbers[i]));
+                BindRows.WriteKey(bind, plan.Fold.KeyOf(_chosen.Numbers[i]));
                 bind.Complete();
             }
 
@@ -125,7 +88,7 @@ sealed class FoldEmitter(ApplyContext context)
         {
             var copy = line.Filling.Copy(stage.CopySql, new Step(0, plan, StepKind.Plain));
             for (; next < count && !line.IsFull; next++)
-                CopyRows.WriteKey(copy, plan.Fold.KeyOf(_numbers[next]), plan.Key.Length, line.Run);
+                CopyRows.WriteKey(copy, plan.Fold.KeyOf(_chosen.Numbers[next]), plan.Key.Length, line.Run);
             Flight.EndCopy(copy);
             if (line.IsFull)
                 await line.SendAsync(cancellationToken);
@@ -139,7 +102,7 @@ sealed class FoldEmitter(ApplyContext context)
         for (var shape = 0; shape < plan.Shapes.Count; shape++)
         {
             var wanted = shape;
-            var count = Select(plan, (in FoldedKey k) => k.Final == FoldedRow.Update && k.Shape == wanted);
+            var count = _chosen.Choose(plan.Fold, (in FoldedKey k) => k.Final == FoldedRow.Update && k.Shape == wanted);
             if (count == 0)
                 continue;
             var columns = plan.Columns.Count(c => plan.Shapes.Has(shape, c.RelationIndex));
@@ -158,10 +121,10 @@ sealed class FoldEmitter(ApplyContext context)
         var kind = shape == RowShapes.Full ? StepKind.UpdateFull : KindOfPartial(plan, shape);
         for (var i = 0; i < count; i++)
         {
-            var row = plan.Fold.Keys[_numbers[i]].Row;
+            var row = plan.Fold.Keys[_chosen.Numbers[i]].Row;
             var bind = context.Line.Filling.Execute(statement, set.Count + plan.Key.Length, new Step(0, plan, kind, 1, null, row));
             BindRows.WriteRow(bind, context.Rows.BytesOf(row), row.Offset, plan.Bound, withKeys);
-            BindRows.WriteKey(bind, plan.Fold.KeyOf(_numbers[i]));
+            BindRows.WriteKey(bind, plan.Fold.KeyOf(_chosen.Numbers[i]));
             bind.Complete();
         }
     }
@@ -175,7 +138,7 @@ sealed class FoldEmitter(ApplyContext context)
         {
             var copy = line.Filling.Copy(stage.CopySql, new Step(0, plan, StepKind.Plain));
             for (; next < count && !line.IsFull; next++)
-                WriteRow(copy, plan, plan.Fold.Keys[_numbers[next]].Row, columns, line.Run);
+                WriteRow(copy, plan, plan.Fold.Keys[_chosen.Numbers[next]].Row, columns, line.Run);
             Flight.EndCopy(copy);
             if (line.IsFull)
                 await line.SendAsync(cancellationToken);

@@ -1,6 +1,8 @@
 using Rosetta.Core.Changes;
 using Rosetta.Core.DeadLetters;
+using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Fold;
 using Rosetta.Postgres.Destination.Parking;
@@ -60,8 +62,6 @@ sealed partial class GroupApplier
         }
 
         _found++;
-        _memory.Guilty[at] = reason;
-        _memory.Failing.Note(0, 1);
         var end = _search == Search.None ? run.Until : _searchEnd;
         var wasAll = _search == Search.All;
         EndSearch();
@@ -72,13 +72,19 @@ sealed partial class GroupApplier
             Begin(Search.All, end);
         }
 
+        Note(failure, at, reason, run.Counts.GetValueOrDefault(failure.Plan), Math.Max(0, run.Changes - _found));
+    }
+
+    /// <param name="changes">That may have failed, beside those that were applied.</param>
+    void Note(ApplyFailure failure, Position at, DeadLetterFailure reason, RowCounts applied, int changes)
+    {
+        var table = failure.Plan.Source;
+        _memory.Guilty[at] = reason;
+        _memory.Failing.Note(0, 1);
         var before = _failures.GetValueOrDefault(table);
         _failures[table] = before + 1;
-        var counts = run.Counts.GetValueOrDefault(failure.Plan);
-        if (_lot!.Judge(table, before + 1, run.Changes + counts.Inserted + counts.Updated + counts.Deleted) is { } why)
-        {
+        if (_lot!.Judge(table, before + 1, before + changes + applied.Inserted + applied.Updated + applied.Deleted) is { } why)
             throw new ApplyFailure(failure.Plan, $"{failure.Reason} ({why})", failure.InnerException) { At = at, Row = failure.Row, Remedy = failure.Remedy, IsFinal = true };
-        }
     }
 
     // What is searched with all constraints immediate begins anew after each change that it names.
@@ -87,12 +93,12 @@ sealed partial class GroupApplier
     void Begin(Search search, GroupPlace? end) => (_search, _searchEnd) = (search, end);
 
     /// <summary>Whether the change waits, because it failed or because of what is parked of its key.</summary>
-    bool TryPark(TablePlan plan, in Change change)
+    bool TryPark(GroupCursor cursor, TablePlan plan, in Change change)
     {
-        var failure = _memory.Guilty.Count > 0 ? _memory.Guilty.GetValueOrDefault(_cursor.At) : null;
+        var failure = _memory.Guilty.Count > 0 ? _memory.Guilty.GetValueOrDefault(cursor.At) : null;
         if (failure is null && plan.Barrier is null)
             return false;
-        var bytes = _cursor.CurrentBatch.Bytes;
+        var bytes = cursor.CurrentBatch.Bytes;
         var old = change.HasOld ? ReadKey(plan, bytes, change.Old, -1, change.End, ref _oldKey) : default;
         var fresh = change.HasNew ? ReadKey(plan, bytes, change.New, change.Old, change.End, ref _newKey) : default;
         var waits = plan.Barrier is { } barrier && (barrier.IsWhole || barrier.Holds(old) || barrier.Holds(fresh));
@@ -100,9 +106,9 @@ sealed partial class GroupApplier
             return false;
         var isKnown = plan.HasPlainKey && !(change.HasOld && old.IsEmpty) && !(change.HasNew && fresh.IsEmpty);
         var key = change.HasOld ? old : fresh;
-        ref readonly var transaction = ref _cursor.Transaction;
+        ref readonly var transaction = ref cursor.Transaction;
         _lot!.Add(new ParkedEntry(
-            plan, _cursor.At, transaction.Xid, transaction.CommitTime, change.Kind, ParkedChange.Encode(_cursor.CurrentBatch.Relations[change.Relation], bytes, change),
+            plan, cursor.At, transaction.Xid, transaction.CommitTime, change.Kind, ParkedChange.Encode(cursor.CurrentBatch.Relations[change.Relation], bytes, change),
             isKnown ? key.ToArray() : null, isKnown && change is { HasOld: true, HasNew: true } && !old.SequenceEqual(fresh) ? fresh.ToArray() : null, waits ? null : failure));
         return true;
     }

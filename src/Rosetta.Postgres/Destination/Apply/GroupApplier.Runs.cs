@@ -42,7 +42,7 @@ sealed partial class GroupApplier
     /// <summary>Tables whose changes go one by one, so that the failing one is named.</summary>
     HashSet<TableName> Searched => _lot is null ? _memory.Careful : _searched;
 
-    bool IsFull => _inRuns && _taken > 0
+    bool IsFull => _inRuns && !_sifts && _taken > 0
         && ((_search != Search.None && _cursor.Place == _searchEnd) || (_taken >= _runSize && MayEnd) || (_singly && _cursor.IsAtStart));
 
     // What is deferred holds at the end of a transaction: not in the middle of one, unless it is too large to wait. And a part of a run that is searched with all
@@ -54,7 +54,7 @@ sealed partial class GroupApplier
 
     void StartRuns()
     {
-        _inRuns = _lot is not null && (_memory.Careful.Count > 0 || _memory.Wary > 0);
+        _sifts = _inRuns = _lot is not null && (_memory.Careful.Count > 0 || _memory.Wary > 0);
         _singly = _alone = false;
         _found = _context.Line.Run = 0;
         _queued.Clear();
@@ -88,11 +88,15 @@ sealed partial class GroupApplier
     {
         if (!_inRuns)
         {
-            await EmitAsync(until, cancellationToken);
+            await EmitAsync(_touched, until, cancellationToken);
             await SettleAsync(cancellationToken);
+            EndTouched();
             StartRun();
             return true;
         }
+
+        if (_sifts)
+            return await SiftAsync(until, cancellationToken);
 
         try
         {
@@ -127,7 +131,8 @@ sealed partial class GroupApplier
             line.Filling.Query("SET CONSTRAINTS ALL IMMEDIATE", default);
         line.Failures = _search == Search.All ? [] : null;
         _checks = Defers && (until is null ? !_isOpenAtEnd : _cursor.IsAtStart);
-        await EmitAsync(until, cancellationToken);
+        await EmitAsync(_touched, until, cancellationToken);
+        EndTouched();
     }
 
     /// <summary>Waits for the outcome of what was sent, which then stays.</summary>

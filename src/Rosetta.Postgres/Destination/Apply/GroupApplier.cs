@@ -44,6 +44,7 @@ sealed partial class GroupApplier : IDisposable
         _fold = new FoldEmitter(context);
         _exact = new ExactEmitter(context, plan => Searched.Contains(plan.Source), lot);
         _truncation = new Truncation(context);
+        _sieve = new Sieve(context);
     }
 
     /// <summary>What was done per table since <see cref="Start"/>.</summary>
@@ -102,9 +103,7 @@ sealed partial class GroupApplier : IDisposable
     /// <summary>Forgets the run after a failure.</summary>
     public void Abandon()
     {
-        foreach (var plan in _touched)
-            plan.EndRun();
-        _touched.Clear();
+        EndTouched();
         _exact.Abandon();
     }
 
@@ -166,17 +165,10 @@ sealed partial class GroupApplier : IDisposable
         if (plan.Watch is { } watch)
             Note(watch, plan, change);
         _taken++;
-        if (_lot is not null && TryPark(plan, change))
+        if (_lot is not null && TryPark(_cursor, plan, change))
             return;
         plan.MayMiss |= (change.Flags & ChangeFlags.MayBeAbsent) != 0;
-        plan.Counts += change.Kind switch
-        {
-            ChangeKind.Insert => new RowCounts(1, 0, 0),
-            ChangeKind.Update when (change.Flags & AsOther) == 0 => new RowCounts(0, 1, 0),
-            _ when (change.Flags & AsOther) == AsOther => default,
-            ChangeKind.Update when (change.Flags & ChangeFlags.CountsAsInsert) != 0 => new RowCounts(1, 0, 0),
-            _ => new RowCounts(0, 0, 1),
-        };
+        plan.Counts += CountOf(change);
         if (plan.AppliesExactly)
             return;
         if (plan.OnlyInserts)
@@ -184,6 +176,15 @@ sealed partial class GroupApplier : IDisposable
         else if (!plan.Fold.TryAdd(_cursor.Batch, change))
             plan.ExactForRun = true;
     }
+
+    static RowCounts CountOf(in Change change) => change.Kind switch
+    {
+        ChangeKind.Insert => new RowCounts(1, 0, 0),
+        ChangeKind.Update when (change.Flags & AsOther) == 0 => new RowCounts(0, 1, 0),
+        _ when (change.Flags & AsOther) == AsOther => default,
+        ChangeKind.Update when (change.Flags & ChangeFlags.CountsAsInsert) != 0 => new RowCounts(1, 0, 0),
+        _ => new RowCounts(0, 0, 1),
+    };
 
     const ChangeFlags AsOther = ChangeFlags.CountsAsInsert | ChangeFlags.CountsAsDelete;
 
@@ -194,7 +195,7 @@ sealed partial class GroupApplier : IDisposable
         plan.IsTouched = true;
         if (_memory.Replacing.Contains(plan.Source))
             plan.AvoidUpdates();
-        plan.OnlyInserts = !plan.IsCopying && !_changed.Contains(plan.Relation.Id);
+        plan.OnlyInserts = !plan.IsCopying && !_sifts && !_changed.Contains(plan.Relation.Id);
         plan.ExactForRun = Searched.Contains(plan.Source);
         _touched.Add(plan);
     }
@@ -253,13 +254,13 @@ sealed partial class GroupApplier : IDisposable
     static GroupPlace Before(GroupPlace place) => place with { Change = place.Change - 1 };
 
     /// <summary>Queues the run that ends here.</summary>
-    async ValueTask EmitAsync(GroupPlace? until, CancellationToken cancellationToken)
+    async ValueTask EmitAsync(List<TablePlan> plans, GroupPlace? until, CancellationToken cancellationToken)
     {
-        if (_touched.Count == 0)
+        if (plans.Count == 0)
             return;
         _context.Begin();
         var exact = false;
-        foreach (var plan in _touched)
+        foreach (var plan in plans)
         {
             if (!plan.AppliesExactly && FoldEmitter.NeedsExactOrder(plan))
                 plan.ExactForRun = true;
@@ -279,6 +280,10 @@ sealed partial class GroupApplier : IDisposable
 
         if (!_context.ReplicaRole)
             _context.Transaction.MayDefer = true;
+    }
+
+    void EndTouched()
+    {
         foreach (var plan in _touched)
             plan.EndRun();
         _touched.Clear();

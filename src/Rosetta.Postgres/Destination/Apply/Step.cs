@@ -25,6 +25,9 @@ enum StepKind : byte
     /// <summary>Updates from the stage of whole rows; missing ones are inserted afterwards.</summary>
     UpdateStaged,
 
+    /// <summary>Updates rows, some of which may be missing: see <see cref="FlightLine.IsShort"/>.</summary>
+    UpdatePart,
+
     /// <summary>The rows it inserts are those an update did not find.</summary>
     InsertMissing,
 }
@@ -36,4 +39,5 @@ enum StepKind : byte
 /// <param name="Row">That change's row, or the row of an update that may have to be inserted.</param>
 /// <param name="Shape">Of the staged rows.</param>
 /// <param name="Run">The run that it is of, see <see cref="FlightLine.Run"/>.</param>
-readonly record struct Step(int Operation, TablePlan? Plan, StepKind Kind, long Expected = 1, Position? At = null, RowRef Row = default, int Shape = 0, int Run = 0);
+/// <param name="Part">Of the rows that a <see cref="Sieve"/> tries, from 1; 0 for what it does not.</param>
+readonly record struct Step(int Operation, TablePlan? Plan, StepKind Kind, long Expected = 1, Position? At = null, RowRef Row = default, int Shape = 0, int Run = 0, int Part = 0);

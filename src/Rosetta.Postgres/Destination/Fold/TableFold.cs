@@ -65,6 +65,9 @@ sealed class TableFold : IDisposable
     /// </summary>
     public bool IsCopying { get; set; }
 
+    /// <summary>Some changes moved rows to other keys, so that one key's state depends on another's.</summary>
+    public bool HasMoves { get; private set; }
+
     public bool IsEmpty => _index.Count == 0 && AppendedCount == 0;
 
     /// <summary>A key's bytes: kind, length and value of each key column.</summary>
@@ -104,6 +107,7 @@ sealed class TableFold : IDisposable
         if (_index.Count > 0)
             _index.Clear();
         AppendedCount = 0;
+        HasMoves = false;
     }
 
     bool TryUpdate(int batch, ReadOnlySpan<byte> bytes, in Change change)
@@ -202,6 +206,7 @@ sealed class TableFold : IDisposable
 
     bool TryMove(int from, int to, RowRef row, int shape, bool mayBeAbsent)
     {
+        HasMoves = true;
         if (_entries[from].Final == FoldedRow.None)
             return mayBeAbsent && shape == RowShapes.Full && TryInsert(to, row, shape);
         if (shape != RowShapes.Full)

@@ -12,7 +12,7 @@ sealed class TableStatements(TablePlan plan)
 {
     static int s_number;
 
-    readonly Dictionary<(Form Form, int Shape, bool IsNumbered), PreparedSql> _prepared = [];
+    readonly Dictionary<(Form Form, int Shape, int Variant), PreparedSql> _prepared = [];
     readonly Dictionary<(StageUse Use, int Shape, bool IsNumbered), StageTable> _stages = [];
 
     enum StageUse
@@ -38,6 +38,8 @@ sealed class TableStatements(TablePlan plan)
         Pend,
         PendMissing,
         Park,
+        UpdateRows,
+        InsertRows,
         InsertMissing,
         InsertStaged,
     }
@@ -136,6 +138,21 @@ sealed class TableStatements(TablePlan plan)
         Form.DeleteStaged, 0, isNumbered,
         () => $"DELETE FROM {plan.Target.OnlySql} AS t USING pg_temp.{KeyStage(isNumbered).Name} AS s WHERE {KeyEqualsStaged()}{OfRun(isNumbered)}");
 
+    /// <summary>Updates several rows by key: parameters are the shape's columns, row by row.</summary>
+    public PreparedSql UpdateRows(int shape, int rows) => Prepare((Form.UpdateRows, shape, rows), () =>
+    {
+        var present = Present(shape);
+        var set = SetColumns(shape, keyChanges: false).Select(c => $"{c.Sql} = s.{StagedName(c)}");
+        var isIt = present.Where(c => c.IsKey).Select(c => $"t.{c.Sql} = s.{StagedName(c)}");
+        return $"UPDATE {plan.Target.OnlySql} AS t SET {string.Join(", ", set)} FROM (VALUES {Rows(present, rows)}) AS s ({string.Join(", ", present.Select(StagedName))}) WHERE {string.Join(" AND ", isIt)}";
+    });
+
+    /// <summary>Inserts several rows: parameters are all columns, row by row.</summary>
+    public PreparedSql InsertRows(int rows) => Prepare((Form.InsertRows, RowShapes.Full, rows), () => InsertSql($"VALUES {Rows(plan.Columns, rows)}"));
+
+    static string Rows(IReadOnlyList<BoundColumn> columns, int rows) => string.Join(
+        ", ", Enumerable.Range(0, rows).Select(row => $"({string.Join(", ", columns.Select((c, i) => c.TypedParameter((row * columns.Count) + i + 1)))})"));
+
     /// <summary>Makes a key pending: parameters are its columns.</summary>
     public PreparedSql Pend(PositionRow row) => Prepare(Form.Pend, 0, () => StoredTables.PendSql(row, plan.Source, $"SELECT {KeyParameters()} AS key"));
 
@@ -215,12 +232,14 @@ sealed class TableStatements(TablePlan plan)
 
     static string StagedName(BoundColumn column) => string.Create(CultureInfo.InvariantCulture, $"c{column.RelationIndex}");
 
-    PreparedSql Prepare(Form form, int shape, Func<string> sql) => Prepare(form, shape, false, sql);
+    PreparedSql Prepare(Form form, int shape, Func<string> sql) => Prepare((form, shape, 0), sql);
 
-    PreparedSql Prepare(Form form, int shape, bool isNumbered, Func<string> sql)
+    PreparedSql Prepare(Form form, int shape, bool isNumbered, Func<string> sql) => Prepare((form, shape, isNumbered ? 1 : 0), sql);
+
+    PreparedSql Prepare((Form Form, int Shape, int Variant) which, Func<string> sql)
     {
-        if (!_prepared.TryGetValue((form, shape, isNumbered), out var statement))
-            _prepared[(form, shape, isNumbered)] = statement = new PreparedSql($"rosetta_{NextNumber()}", sql());
+        if (!_prepared.TryGetValue(which, out var statement))
+            _prepared[which] = statement = new PreparedSql($"rosetta_{NextNumber()}", sql());
         return statement;
     }
 
