@@ -11,7 +11,7 @@ public sealed class Letters : IParking
 {
     readonly Dictionary<(TableName, Position), DeadLetter> _kept = [];
 
-    public ParkingLimits Limits => ParkingLimits.Default;
+    public ParkingLimits Limits { get; set; } = ParkingLimits.Default;
 
     public bool Refuse { get; set; }
 

@@ -147,7 +147,6 @@ sealed partial class GroupApplier
         {
             await TakeBackAsync(_queued[0], "rosetta_runs");
             _alone = true;
-            StartRun();
             return false;
         }
 
@@ -176,7 +175,6 @@ sealed partial class GroupApplier
         {
             await TakeBackAsync(_queued[0], "rosetta_runs");
             _alone = true;
-            StartRun();
             return;
         }
 
@@ -188,7 +186,6 @@ sealed partial class GroupApplier
         if (failure is { At: null, IsDeferred: true } && !_singly)
         {
             _singly = true;
-            StartRun();
             return;
         }
 
@@ -207,9 +204,7 @@ sealed partial class GroupApplier
         line.Filling.Query("RELEASE SAVEPOINT rosetta_runs", default);
         _context.Transaction.TakenBack(run.Number);
         _context.Rows.Merged.Clear();
-        _lot!.BackTo(run.Parked);
-        foreach (var plan in _counted)
-            plan.Counts = run.Counts.GetValueOrDefault(plan);
+        ReturnTo(run);
         foreach (var (plan, of, rows) in divergences)
         {
             if (_queued.Exists(r => r.Number == of))
@@ -217,6 +212,14 @@ sealed partial class GroupApplier
         }
 
         _queued.Clear();
+        StartRun();
+    }
+
+    void ReturnTo(QueuedRun run)
+    {
+        _lot!.BackTo(run.Parked);
+        foreach (var plan in _counted)
+            plan.Counts = run.Counts.GetValueOrDefault(plan);
         _cursor.Place = run.Start;
     }
 }

@@ -33,15 +33,24 @@ sealed partial class GroupApplier
         var line = _context.Line;
         if (_touched.Count > 0)
         {
+            var start = new QueuedRun(++_number, _runStart, until, _taken, _parkedAtRun, _countsAtRun);
+            // What is deferred is looked at transaction by transaction.
+            if (Defers)
+            {
+                Abandon();
+                ReturnTo(start);
+                StartRun();
+                _sifts = false;
+                return false;
+            }
+
             _context.Begin();
-            line.Run = ++_number;
+            line.Run = _number;
             line.Filling.Query("SAVEPOINT rosetta_runs", default);
-            var start = new QueuedRun(_number, _runStart, until, _taken, _parkedAtRun, _countsAtRun);
-            if (Defers || !await TrySiftAsync(until, cancellationToken))
+            if (!await TrySiftAsync(until, cancellationToken))
             {
                 await TakeBackAsync(start, "rosetta_runs");
                 _sifts = false;
-                StartRun();
                 return false;
             }
 
