@@ -53,9 +53,9 @@ sealed partial class GroupApplier
         var table = failure.Plan.Source;
         if (failure.At is not { } at)
         {
-            // Found by none of its changes alone: not until the COMMIT, or not again.
+            // Found by none of its changes alone: not until the COMMIT, or not again; or it is of an earlier piece of the transaction.
             if (!_searched.Add(table))
-                throw failure;
+                throw failure.InnerException is PgServerException error && PlanOf(error) is { } plan && plan != failure.Plan ? new ApplyFailure(plan, failure.Reason, error) : failure;
             if (_search == Search.None)
                 Begin(NamesAll ? Search.All : Search.First, run.Until);
             return;

@@ -128,7 +128,7 @@ sealed partial class GroupApplier
         _queued.Add(new QueuedRun(_number, _runStart, until, _taken, _parkedAtRun, _countsAtRun));
         // Each change by itself has to be right then, or is the guilty one.
         if (Defers && _searched.Count > 0)
-            line.Filling.Query("SET CONSTRAINTS ALL IMMEDIATE", default);
+            line.Filling.Query("SET CONSTRAINTS ALL IMMEDIATE", new Step(0, _counted.First(p => p.MayDefer), StepKind.Plain));
         line.Failures = _search == Search.All ? [] : null;
         _checks = Defers && (until is null ? !_isOpenAtEnd : _cursor.IsAtStart);
         await EmitAsync(_touched, until, cancellationToken);

@@ -42,7 +42,8 @@ sealed partial class GroupApplier : IDisposable
         _memory = memory;
         _planner = new Planner(context, book);
         _fold = new FoldEmitter(context);
-        _exact = new ExactEmitter(context, plan => Searched.Contains(plan.Source), lot);
+        // Going back to a savepoint undoes what came since, whichever table it is of.
+        _exact = new ExactEmitter(context, plan => _search == Search.All || Searched.Contains(plan.Source), lot);
         _truncation = new Truncation(context);
         _sieve = new Sieve(context);
     }
