@@ -16,7 +16,16 @@ static class BenchCommand
     const double QuickScale = 0.1;
     const int FullRounds = 3;
 
-    static readonly string[] Parts = ["throughput", "latency", "memory", "snapshot", "backfill", "transforms", "spill", "spill-store", "parking", "all"];
+    const string All = "all";
+
+    static readonly (string Name, Func<BenchOptions, Journal, CancellationToken, Task<string>> Run)[] Benches =
+    [
+        ("throughput", ThroughputBench.RunAsync), ("latency", LatencyBench.RunAsync), ("memory", MemoryBench.RunAsync), ("snapshot", SnapshotBench.RunAsync),
+        ("backfill", BackfillBench.RunAsync), ("transforms", TransformBench.RunAsync), ("spill", SpillBench.RunAsync), ("spill-store", SpillStoreBench.RunAsync),
+        ("parking", ParkingBench.RunAsync),
+    ];
+
+    static readonly string[] Parts = [.. Benches.Select(b => b.Name), All];
 
     public static RootCommand Create()
     {
@@ -59,24 +68,11 @@ static class BenchCommand
         journal.Say(Machine.Describe());
         try
         {
-            if (part is "throughput" or "all")
-                tables.Add(await ThroughputBench.RunAsync(options, journal, cancellationToken));
-            if (part is "latency" or "all")
-                tables.Add(await LatencyBench.RunAsync(options, journal, cancellationToken));
-            if (part is "memory" or "all")
-                tables.Add(await MemoryBench.RunAsync(options, journal, cancellationToken));
-            if (part is "snapshot" or "all")
-                tables.Add(await SnapshotBench.RunAsync(options, journal, cancellationToken));
-            if (part is "backfill" or "all")
-                tables.Add(await BackfillBench.RunAsync(options, journal, cancellationToken));
-            if (part is "transforms" or "all")
-                tables.Add(await TransformBench.RunAsync(options, journal, cancellationToken));
-            if (part is "spill" or "all")
-                tables.Add(await SpillBench.RunAsync(options, journal, cancellationToken));
-            if (part is "spill-store" or "all")
-                tables.Add(await SpillStoreBench.RunAsync(options, journal, cancellationToken));
-            if (part is "parking" or "all")
-                tables.Add(await ParkingBench.RunAsync(options, journal, cancellationToken));
+            foreach (var (name, run) in Benches)
+            {
+                if (part == name || part == All)
+                    tables.Add(await run(options, journal, cancellationToken));
+            }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {

@@ -25,7 +25,7 @@ sealed record SpillRun(string Place, long Raw, long Stored, SpillRun.Leg Write, 
             {
                 var payload = new PooledBytes(8 << 20);
                 run.Encode(ref payload);
-                await place.AppendAsync(new SpillPart(run.Through, false, 1, payload.Array.AsMemory(0, payload.Length)), cancellationToken);
+                await place.AppendAsync(new SpillPart(run.Through, 1, payload.Array.AsMemory(0, payload.Length)), cancellationToken);
                 ArrayPool<byte>.Shared.Return(payload.Array);
             }
         });

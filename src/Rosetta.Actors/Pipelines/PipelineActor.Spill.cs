@@ -24,7 +24,7 @@ public sealed partial class PipelineActor
         var settings = _services.Settings;
         var log = new SpillLog(_id, id, attached.Generation);
         var spill = new LaneSpill(
-            store, log, run.Epoch, lane, new SpillLimits(settings.SpillWal, settings.SpillBytes, settings.SpillAge, settings.SpillEnd),
+            store, log, run.Epoch, lane, new SpillLimits(settings.SpillBytes, settings.SpillAge, settings.SpillEnd),
             () => run.LowestOf(id, attached.Generation), _services.Time);
         if (before is not null)
             spill.Restore(before);

@@ -109,7 +109,7 @@ public sealed record PipelineSettings
     public int BackfillJobs { get; init; } = 2;
 
     /// <summary>WAL that the slot may make the source keep for a destination that does not follow, in bytes; its changes are spilled in time for it. 0: any.</summary>
-    public long SpillWal { get; init; } = SpillLimits.Default.Wal;
+    public long SpillWal { get; init; } = 4L << 30;
 
     /// <summary>Size of a destination's spill log as it is stored, in bytes.</summary>
     public long SpillBytes { get; init; } = SpillLimits.Default.Bytes;

@@ -1,3 +1,4 @@
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
@@ -28,7 +29,7 @@ sealed class DiscardRun(
         var request = order.Request;
         if (request.Entry is { } entry)
         {
-            if (await letters.FindAsync(entry, cancellationToken).ConfigureAwait(false) is { } letter)
+            if (await letters.Store.FindAsync(letters.Queue, entry, cancellationToken).ConfigureAwait(false) is { } letter)
                 await DiscardAsync(letter.Table, [letter.At], cancellationToken).ConfigureAwait(false);
             return;
         }

@@ -20,7 +20,7 @@ sealed class EntryRetry(
     public async Task<RecoveryReport> RunAsync(RecoveryOrder order, CancellationToken cancellationToken)
     {
         var entry = order.Request.Entry!;
-        var letter = await letters.FindAsync(entry, cancellationToken).ConfigureAwait(false);
+        var letter = await letters.Store.FindAsync(letters.Queue, entry, cancellationToken).ConfigureAwait(false);
         if (letter is null || (await session.FindParkedAsync(letter.Table, [letter.At], cancellationToken).ConfigureAwait(false)).Count == 0)
             return await GoneAsync(order, cancellationToken).ConfigureAwait(false);
         var groups = await session.ListParkedAsync(letter.Table, Most, cancellationToken).ConfigureAwait(false);
@@ -56,7 +56,7 @@ sealed class EntryRetry(
             && (order.Request.Edited is not { Count: > 0 } || await records.Audit.CountAsync(order.Id, cancellationToken).ConfigureAwait(false) > 0);
         return isOurs
             ? new RecoveryReport("COMPLETED", new RecoveryCounts(Recovered: order.AtHand))
-            : Failed($"No change {order.Request.Entry} is parked here: it was applied, superseded by a copy or a TRUNCATE, or discarded. GET dlq lists what there is.");
+            : RecoveryReport.NotParked(order.Request.Entry!, new RecoveryCounts());
     }
 
     /// <summary>Null: the edit is in its place.</summary>

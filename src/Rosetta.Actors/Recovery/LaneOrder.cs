@@ -10,6 +10,10 @@ namespace Rosetta.Actors.Recovery;
 public sealed record RecoveryReport(string Status, RecoveryCounts Counts, string? Waiting = null, string? Error = null, string? Result = null)
 {
     public bool HasEnded => Status is "COMPLETED" or "FAILED" or "CANCELLED";
+
+    /// <summary>The order is about one change, which is not parked.</summary>
+    public static RecoveryReport NotParked(string entry, RecoveryCounts counts) => new(
+        "FAILED", counts, Error: $"No change {entry} is parked here: it was applied, superseded by a copy or a TRUNCATE, or discarded. GET dlq lists what there is.");
 }
 
 /// <summary>

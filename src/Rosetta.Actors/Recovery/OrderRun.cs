@@ -59,7 +59,7 @@ sealed class OrderRun(LaneContext context, IDestinationSession session, LandingG
                 if (lane.Enough.IsCancellationRequested)
                     return new RecoveryReport("CANCELLED", counts);
                 return order.Request.Entry is { } entry && counts.Discarded == 0
-                    ? new RecoveryReport("FAILED", counts, Error: $"No change {entry} is parked here: it was applied, superseded by a copy or a TRUNCATE, or discarded. GET dlq lists what there is.")
+                    ? RecoveryReport.NotParked(entry, counts)
                     : new RecoveryReport("COMPLETED", counts);
         }
 

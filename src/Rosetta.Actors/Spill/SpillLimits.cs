@@ -10,11 +10,10 @@ public enum SpillEnd
     Hold,
 }
 
-/// <summary>When changes of a lane are spilled, and how many.</summary>
-/// <param name="Wal">WAL that the slot may make the source keep, in bytes; lanes are spilled in time for it. 0: as much as there is.</param>
+/// <summary>How much of a lane is spilled.</summary>
 /// <param name="Bytes">A spill log's size as it is stored, at most.</param>
 /// <param name="Age">Of its oldest part, at most.</param>
-public sealed record SpillLimits(long Wal, long Bytes, TimeSpan Age, SpillEnd End)
+public sealed record SpillLimits(long Bytes, TimeSpan Age, SpillEnd End)
 {
-    public static readonly SpillLimits Default = new(4L << 30, 64L << 30, TimeSpan.FromDays(7), SpillEnd.Resync);
+    public static readonly SpillLimits Default = new(64L << 30, TimeSpan.FromDays(7), SpillEnd.Resync);
 }

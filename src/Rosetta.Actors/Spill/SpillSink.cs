@@ -75,7 +75,7 @@ sealed class SpillSink(Lane lane, LaneSpill spill, TimeProvider time) : ILaneSin
         }
 
         var (isOpen, through) = (group.IsOpenAtEnd, Lsn.MaxOf(group.DeliveredUpTo, Passed));
-        var part = new SpillPart(isOpen ? null : through, isOpen, transactions, payload.Array.AsMemory(0, payload.Length));
+        var part = new SpillPart(isOpen ? null : through, transactions, payload.Array.AsMemory(0, payload.Length));
         await FlushAsync(cancellationToken).ConfigureAwait(false);
         _isOpen = isOpen;
         var begin = Passed;

@@ -5,22 +5,17 @@ using Microsoft.AspNetCore.Routing;
 using Rosetta.Api.Access;
 using Rosetta.Api.Bodies;
 using Rosetta.Api.Documents;
+using Rosetta.Api.Jobs;
 using Rosetta.Api.Pipelines;
 using Rosetta.Api.Problems;
 using Rosetta.Core.Tables;
 using Rosetta.Store;
-using Rosetta.Store.Jobs;
 
 namespace Rosetta.Api.Backfills;
 
 /// <summary><c>/pipelines/{id}/backfill</c>: rows brought again from the source.</summary>
 static class BackfillEndpoints
 {
-    /// <summary>How long a cancel waits for the batch at hand.</summary>
-    static readonly TimeSpan CancelPatience = TimeSpan.FromSeconds(3);
-
-    static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(100);
-
     public static void MapBackfills(this RouteGroupBuilder api)
     {
         var backfills = api.MapGroup("/pipelines/{id:long}/backfill").WithTags("Backfill");
@@ -68,12 +63,7 @@ static class BackfillEndpoints
                 : NoJob(id, jobId);
         }
 
-        var started = time.GetTimestamp();
-        using var timer = new PeriodicTimer(LookInterval, time);
-        BackfillJob? job;
-        do
-            job = await store.Backfills.FindAsync(id, jobId, cancellationToken);
-        while (job is { IsOpen: true } && time.GetElapsedTime(started) < CancelPatience && await timer.WaitForNextTickAsync(cancellationToken));
+        var job = await JobEnd.WaitAsync(() => store.Backfills.FindAsync(id, jobId, cancellationToken), j => j.IsOpen, time, cancellationToken);
         return job is null ? NoJob(id, jobId) : TypedResults.Ok(BackfillAnswer.From(job));
     }
 

@@ -1,3 +1,4 @@
+using Rosetta.Core.Changes;
 using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Positions;
@@ -24,14 +25,12 @@ public sealed record LetterAnswer(
     IReadOnlyList<string> Unchanged, IReadOnlyList<string> AsBytes, string? Error, string? Sqlstate, string? ErrorClass, DateTimeOffset FirstFailedAt, int RetryCount,
     DateTimeOffset? LastTriedAt, string State, Lsn CommitLsn, uint Xid, DateTimeOffset CommittedAt, long Bytes, string? Note)
 {
-    static readonly DateTimeOffset Epoch = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
-
     /// <param name="readable">Null: its payload cannot be read.</param>
     internal static LetterAnswer Of(DeadLetter letter, ReadableChange? readable, string? note, int tries) => new(
         letter.Id, letter.Table.ToString(), letter.Kind.ToString().ToUpperInvariant(), letter.Key, readable?.Old, readable?.New, readable?.Unchanged ?? [], readable?.AsBytes ?? [],
         letter.Failure?.Error, letter.Failure?.SqlState, NameOf(letter.Failure?.Class), letter.ParkedAt, letter.Tries, letter.LastTriedAt,
         letter.Failure is null ? "WAITING" : letter.Tries >= tries ? "EXHAUSTED" : "FAILED", letter.At.Commit, letter.Xid,
-        Epoch.AddMicroseconds(letter.CommitTime), letter.Payload.Length, note);
+        TransactionSpan.Epoch.AddMicroseconds(letter.CommitTime), letter.Payload.Length, note);
 
     internal static string? NameOf(ErrorClass? errorClass) => errorClass?.ToString().ToUpperInvariant();
 }

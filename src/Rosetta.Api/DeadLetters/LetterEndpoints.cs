@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Rosetta.Api.Destinations;
 using Rosetta.Api.Documents;
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Letters;
@@ -61,7 +62,7 @@ static class LetterEndpoints
         var queue = await LetterQueue.FindAsync(id, destinationId, config, access, cancellationToken);
         await using var reader = new LetterReader(queue, filter);
         var (items, next) = await reader.ReadAsync(filter.After, filter.Limit, cancellationToken);
-        return TypedResults.Ok(new LettersAnswer(items, next is { } at ? Core.DeadLetters.DeadLetter.IdOf(at) : null));
+        return TypedResults.Ok(new LettersAnswer(items, next is { } at ? DeadLetter.IdOf(at) : null));
     }
 
     static async Task<IResult> ShowAsync(long id, long destinationId, string entryId, ConfigStore config, DeadLetterAccess access, CancellationToken cancellationToken)
@@ -72,8 +73,8 @@ static class LetterEndpoints
         return TypedResults.Ok(await reader.ShowWithCurrentAsync(
             letter,
             async (change, readable) =>
-                queue.Attached.Destination.Type != DestinationType.Postgres ? new DestinationRow(null, "Destinations of this type are not asked for rows.")
-                : await TargetAsync(queue, letter.Table, config, cancellationToken) is not { } target ? new DestinationRow(null, $"Table {letter.Table} is not replicated to this destination.")
+                queue.Attached.Destination.Type != DestinationType.Postgres ? new RowThere(null, "Destinations of this type are not asked for rows.")
+                : await TargetAsync(queue, letter.Table, config, cancellationToken) is not { } target ? new RowThere(null, $"Table {letter.Table} is not replicated to this destination.")
                 : await DestinationRow.ReadAsync(DestinationEndpoints.ToEndpoint(queue.Attached.Destination), target, change, readable, cancellationToken),
             cancellationToken));
     }

@@ -31,8 +31,8 @@ sealed record LetterFilter(TableName? Table, ErrorClass? Class, string? SqlState
         ErrorClass? errorClass = null;
         if (Text("error_class") is { } word)
         {
-            if (char.IsLetter(word[0]) && Enum.TryParse<ErrorClass>(word, ignoreCase: true, out var known)) errorClass = known;
-            else errors.Add("error_class", "must be TRANSIENT, DATA, TABLE or OPERATOR");
+            errorClass = RecoveryRules.ToClass(word);
+            if (errorClass is null) errors.Add("error_class", "must be TRANSIENT, DATA, TABLE or OPERATOR");
         }
 
         var state = Text("sqlstate");

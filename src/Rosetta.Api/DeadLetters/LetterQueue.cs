@@ -25,19 +25,8 @@ sealed record LetterQueue(PipelineDefinition Pipeline, PipelineDestination Attac
 
     /// <summary>The entry of that id.</summary>
     /// <exception cref="RequestProblemException">404: it is not there, or no longer.</exception>
-    public async Task<DeadLetter> FindEntryAsync(string entryId, CancellationToken cancellationToken)
-    {
-        if (DeadLetter.FindPosition(entryId) is { } at)
-        {
-            // The one place before it, since the table is not known.
-            Core.Positions.Position? before = at.Ordinal > 0 ? at with { Ordinal = at.Ordinal - 1 }
-                : at.Commit.Value > 0 ? new Core.Positions.Position(new Core.Positions.Lsn(at.Commit.Value - 1), long.MaxValue) : null;
-            var found = await Store.ReadAsync(Queue, null, before, 1, cancellationToken);
-            if (found is [var letter] && letter.At == at) return letter;
-        }
-
-        throw new RequestProblemException(
+    public async Task<DeadLetter> FindEntryAsync(string entryId, CancellationToken cancellationToken) =>
+        await Store.FindAsync(Queue, entryId, cancellationToken) ?? throw new RequestProblemException(
             StatusCodes.Status404NotFound,
             $"Destination {Attached.Destination.Id} of pipeline {Pipeline.Id} has no dead letter {entryId}: it has been applied or discarded, or never was. GET .../dlq lists them.");
-    }
 }

@@ -49,11 +49,11 @@ sealed class LetterReader(LetterQueue queue, LetterFilter filter) : IAsyncDispos
         })];
     }
 
-    public async Task<LetterDetailAnswer> ShowWithCurrentAsync(DeadLetter letter, Func<ParkedChange, ReadableChange, Task<DestinationRow>> current, CancellationToken cancellationToken)
+    public async Task<LetterDetailAnswer> ShowWithCurrentAsync(DeadLetter letter, Func<ParkedChange, ReadableChange, Task<RowThere>> current, CancellationToken cancellationToken)
     {
         var (change, problem) = Decode(letter);
         var readable = change is null ? null : (await _readable.ReadAsync([change], cancellationToken))[0];
-        var row = readable is null ? new DestinationRow(null, problem) : await current(change!, readable);
+        var row = readable is null ? new RowThere(null, problem) : await current(change!, readable);
         return new LetterDetailAnswer(
             LetterAnswer.Of(letter, readable, problem ?? (readable is { AsBytes.Count: > 0 } ? _readable.Problem : null), queue.Tries),
             DeadLetterRemedy.For(letter.Failure?.Class, letter.Failure?.SqlState), row.Values, row.Problem);

@@ -96,7 +96,7 @@ public sealed record RecoveryAnswer(
     long Discarded, string? Waiting, string? Error, JsonElement? Result, string? RequestedBy, DateTime CreatedAt, DateTime? StartedAt, DateTime? FinishedAt)
 {
     internal static RecoveryAnswer From(RecoveryOrder order, string? waiting = null) => new(
-        $"{order.Id}", order.Request.Kind.ToString().ToUpperInvariant(), order.Status, order.Request.Table, order.Request.Class?.ToString().ToUpperInvariant(), order.Request.Entry,
+        $"{order.Id}", order.Request.Kind.ToString().ToUpperInvariant(), order.Status, order.Request.Table, LetterAnswer.NameOf(order.Request.Class), order.Request.Entry,
         order.Request.DryRun, order.Request.Reason, order.Counts.Recovered, order.Counts.Failed, order.Counts.Remaining, order.Counts.Lost, order.Counts.Discarded,
         order.IsOpen ? order.Waiting ?? waiting : null, order.Error, order.Result is null ? null : JsonSerializer.Deserialize<JsonElement>(order.Result), order.RequestedBy, order.CreatedAt,
         order.StartedAt, order.FinishedAt);

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Routing;
 using Rosetta.Api.Access;
 using Rosetta.Api.Bodies;
 using Rosetta.Api.Documents;
+using Rosetta.Api.Jobs;
 using Rosetta.Api.Pipelines;
 using Rosetta.Api.Problems;
 using Rosetta.Core.DeadLetters;
@@ -19,11 +20,6 @@ namespace Rosetta.Api.DeadLetters;
 /// <summary>Orders about a destination's dead letters: recover, retry, discard. The node that runs the pipeline carries them out, one after the other.</summary>
 static class RecoveryEndpoints
 {
-    /// <summary>How long a cancel waits for the transaction at hand.</summary>
-    static readonly TimeSpan CancelPatience = TimeSpan.FromSeconds(3);
-
-    static readonly TimeSpan LookInterval = TimeSpan.FromMilliseconds(100);
-
     public static void MapRecoveries(this RouteGroupBuilder api)
     {
         var orders = api.MapGroup("/pipelines/{id:long}/destinations/{destinationId:long}").WithTags("Dead letters");
@@ -103,12 +99,7 @@ static class RecoveryEndpoints
             return ended is null ? NoOrder(id, destinationId, recoveryId) : Problem.Conflict($"Recovery {recoveryId} has ended already: it is {ended.Status}.");
         }
 
-        var started = time.GetTimestamp();
-        using var timer = new PeriodicTimer(LookInterval, time);
-        RecoveryOrder? now;
-        do
-            now = await store.Recoveries.FindAsync(id, destinationId, order.Id, cancellationToken);
-        while (now is { IsOpen: true } && time.GetElapsedTime(started) < CancelPatience && await timer.WaitForNextTickAsync(cancellationToken));
+        var now = await JobEnd.WaitAsync(() => store.Recoveries.FindAsync(id, destinationId, order.Id, cancellationToken), o => o.IsOpen, time, cancellationToken);
         return now is null ? NoOrder(id, destinationId, recoveryId) : TypedResults.Ok(RecoveryAnswer.From(now));
     }
 

@@ -59,10 +59,9 @@ public sealed record SpillLog(long PipelineId, long DestinationId, Guid Generati
 public sealed record SpillExtent(SpillLog Log, Lsn From, Lsn Through, long Parts, long Transactions, long Bytes, long RawBytes, DateTimeOffset? Oldest, string? Abandoned);
 
 /// <summary>A run of batches, see <see cref="BatchCodec"/>.</summary>
-/// <param name="Through">Exclusive; of the last end of a transaction, or of progress without changes, in it; null: it ends inside the transaction that it began in.</param>
-/// <param name="IsOpen">It ends inside a transaction, which goes on in the next part.</param>
+/// <param name="Through">Exclusive: everything with a commit LSN below has come by its end; null: it ends inside a transaction, which goes on in the next part.</param>
 /// <param name="Transactions">That end in it.</param>
-public sealed record SpillPart(Lsn? Through, bool IsOpen, int Transactions, ReadOnlyMemory<byte> Payload);
+public sealed record SpillPart(Lsn? Through, int Transactions, ReadOnlyMemory<byte> Payload);
 
 /// <summary>A part that was read.</summary>
 /// <param name="Sequence">Grows from part to part.</param>

@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Rosetta.Core.Changes;
 
 namespace Rosetta.Core.Spill;
@@ -11,7 +10,7 @@ sealed class RelationPool
 {
     readonly Lock _gate = new();
     readonly int _capacity;
-    readonly Dictionary<byte[], Relation> _known = new(ByContent.Instance);
+    readonly Dictionary<byte[], Relation> _known = new(ByteKeys.Comparer);
     readonly Dictionary<byte[], Relation>.AlternateLookup<ReadOnlySpan<byte>> _byBytes;
 
     public RelationPool(int capacity)
@@ -42,20 +41,5 @@ sealed class RelationPool
                 _known.Clear();
             return _byBytes[bytes] = relation;
         }
-    }
-
-    sealed class ByContent : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
-    {
-        public static readonly ByContent Instance = new();
-
-        public byte[] Create(ReadOnlySpan<byte> alternate) => alternate.ToArray();
-
-        public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
-
-        public int GetHashCode(ReadOnlySpan<byte> alternate) => (int)Crc32C.Of(alternate);
-
-        public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
-
-        public int GetHashCode([DisallowNull] byte[] obj) => GetHashCode(obj.AsSpan());
     }
 }

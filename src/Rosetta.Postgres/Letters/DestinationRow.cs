@@ -7,15 +7,14 @@ using Rosetta.Postgres.Wire;
 namespace Rosetta.Postgres.Letters;
 
 /// <summary>The row of a parked change as the destination has it now.</summary>
-/// <param name="Values">In text form, by column; null: it has none, or <paramref name="Problem"/> says why that is not known.</param>
-public sealed record DestinationRow(IReadOnlyDictionary<string, string?>? Values, string? Problem)
+public static class DestinationRow
 {
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
     /// <summary>Waits for no lock and not for long.</summary>
     /// <param name="target">The table there.</param>
     /// <param name="readable">The same change in text form.</param>
-    public static async Task<DestinationRow> ReadAsync(
+    public static async Task<RowThere> ReadAsync(
         PgEndpoint destination, TableName target, ParkedChange change, ReadableChange readable, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(change);
@@ -30,16 +29,16 @@ public sealed record DestinationRow(IReadOnlyDictionary<string, string?>? Values
                 ? await PrimaryKeyAsync(connection, target, limit.Token)
                 : [.. change.Relation.Columns.Where(c => c.IsKey).Select(c => c.Name)];
             if (key.Count == 0)
-                return new DestinationRow(null, $"The row cannot be looked up: table {target} has no key.");
+                return new RowThere(null, $"The row cannot be looked up: table {target} has no key.");
             // The row as it was before the change.
             var values = key.Select(column => readable.Old?.GetValueOrDefault(column) ?? readable.New?.GetValueOrDefault(column)).ToList();
             if (values.Contains(null) || key.Any(readable.AsBytes.Contains))
-                return new DestinationRow(null, "The row cannot be looked up: the change does not hold its whole key in text form.");
-            return new DestinationRow(await FindAsync(connection, target, key, values, limit.Token), null);
+                return new RowThere(null, "The row cannot be looked up: the change does not hold its whole key in text form.");
+            return new RowThere(await FindAsync(connection, target.ToSql(), key, values!, limit.Token), null);
         }
         catch (Exception e) when (e is PgException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            return new DestinationRow(
+            return new RowThere(
                 null, e is OperationCanceledException ? $"The destination {destination} did not answer within {Patience.TotalSeconds:0} seconds." : $"The destination {destination} could not be asked: {ReadableChanges.WordsOf(e)}");
         }
     }
@@ -54,17 +53,15 @@ public sealed record DestinationRow(IReadOnlyDictionary<string, string?>? Values
         return [.. Enumerable.Range(0, found.Rows.Count).Select(i => found.RequiredText(i, 0))];
     }
 
-    static async Task<IReadOnlyDictionary<string, string?>?> FindAsync(
-        PgConnection connection, TableName target, IReadOnlyList<string> key, List<string?> values, CancellationToken cancellationToken)
+    /// <summary>The row with a key, in text form by column; null: there is none.</summary>
+    /// <param name="table">As SQL, with ONLY or without.</param>
+    /// <param name="values">Of the key's columns, as text.</param>
+    internal static async Task<IReadOnlyDictionary<string, string?>?> FindAsync(
+        PgConnection connection, string table, IReadOnlyList<string> key, IReadOnlyList<string> values, CancellationToken cancellationToken)
     {
         // As literals, which take the type of their column.
-        var where = string.Join(" AND ", key.Select((column, i) => $"{SqlIdentifier.Quote(column)} = {SqlIdentifier.Literal(values[i]!)}"));
-        var result = await connection.QueryAsync($"SELECT * FROM {target.ToSql()} WHERE {where} LIMIT 1", cancellationToken);
-        if (result.Rows.Count == 0)
-            return null;
-        var row = new Dictionary<string, string?>();
-        for (var i = 0; i < result.Columns.Count; i++)
-            row[result.Columns[i].Name] = result.Text(0, i);
-        return row;
+        var isIt = string.Join(" AND ", key.Select((column, i) => $"t.{SqlIdentifier.Quote(column)} = {SqlIdentifier.Literal(values[i])}"));
+        var found = await connection.QueryAsync($"SELECT * FROM {table} AS t WHERE {isIt} LIMIT 1", cancellationToken);
+        return found.Rows.Count == 0 ? null : found.Columns.Select((c, i) => (c.Name, Value: found.Text(0, i))).ToDictionary(c => c.Name, c => c.Value);
     }
 }

@@ -20,14 +20,13 @@ public sealed partial class ConfigSpillStore
                 from_lsn = CASE WHEN {IsEmpty} THEN @From ELSE l.from_lsn END,
                 through_lsn = COALESCE(@Through, CASE WHEN {IsEmpty} THEN @From ELSE l.through_lsn END),
                 last_part = l.last_part + 1,
-                -- What is open at the end of this part goes past its last end.
-                whole_part = CASE WHEN @Through IS NULL THEN l.whole_part WHEN @IsOpen THEN l.last_part ELSE l.last_part + 1 END,
+                whole_part = CASE WHEN @Through IS NULL THEN l.whole_part ELSE l.last_part + 1 END,
                 transactions = l.transactions + @Transactions, bytes = l.bytes + @Bytes, raw_bytes = l.raw_bytes + @RawBytes
             FROM fence WHERE {OfLog} AND l.generation = @Generation AND l.opening = @Opening AND l.abandoned IS NULL
             RETURNING {LogRow.Columns}),
         part AS (
-            INSERT INTO spill_parts (pipeline_id, destination_id, sequence, through_lsn, is_open, transactions, compression, checksum, bytes, raw_bytes, payload)
-            SELECT @PipelineId, @DestinationId, log.last_part, @Through, @IsOpen, @Transactions, @Compression, @Checksum, @Bytes, @RawBytes, @Payload FROM log)
+            INSERT INTO spill_parts (pipeline_id, destination_id, sequence, through_lsn, transactions, compression, checksum, bytes, raw_bytes, payload)
+            SELECT @PipelineId, @DestinationId, log.last_part, @Through, @Transactions, @Compression, @Checksum, @Bytes, @RawBytes, @Payload FROM log)
         SELECT log.from_lsn, log.through_lsn, log.first_part, log.whole_part, log.last_part, log.transactions, log.bytes, log.raw_bytes, log.abandoned,
             COALESCE(log.oldest, now()), EXISTS (SELECT FROM fence), (SELECT l.abandoned FROM spill_logs l WHERE {OfLog}), {Flush}
         FROM (SELECT) one LEFT JOIN log ON true
@@ -53,17 +52,11 @@ public sealed partial class ConfigSpillStore
         RETURNING {LogRow.Columns}, l.opening, {Flush}
         """;
 
-    /// <summary>Which part of the log has the last end of a transaction.</summary>
+    /// <summary>The last part that does not end inside a transaction.</summary>
     const string EndSql =
         $"""
-        SELECT p.sequence, p.is_open, p.through_lsn FROM spill_parts p
+        SELECT p.sequence, p.through_lsn FROM spill_parts p
         WHERE {OfParts} AND p.sequence BETWEEN @First AND @Last AND p.through_lsn IS NOT NULL ORDER BY p.sequence DESC LIMIT 1
-        """;
-
-    const string CutPartSql =
-        $"""
-        UPDATE spill_parts p SET is_open = false, compression = @Compression, checksum = @Checksum, bytes = @Bytes, raw_bytes = @RawBytes, payload = @Payload
-        WHERE {OfParts} AND p.sequence = @Last
         """;
 
     /// <summary>The log ends with a part. Its totals are counted, this once.</summary>
@@ -85,11 +78,10 @@ public sealed partial class ConfigSpillStore
         SELECT log.*, EXISTS (SELECT FROM fence) FROM (SELECT) one LEFT JOIN log ON true
         """;
 
-    /// <summary>The last end of a transaction that the position has: which part it is in, whether a transaction is open there, and in the part before.</summary>
+    /// <summary>The last part that does not end inside a transaction and of which the position has everything.</summary>
     const string PassedSql =
         $"""
-        SELECT p.sequence, p.is_open, p.through_lsn, b.is_open, b.through_lsn
-        FROM spill_parts p LEFT JOIN spill_parts b ON b.pipeline_id = p.pipeline_id AND b.destination_id = p.destination_id AND b.sequence = p.sequence - 1
+        SELECT p.sequence, p.through_lsn FROM spill_parts p
         WHERE {OfParts} AND p.through_lsn IS NOT NULL AND p.sequence BETWEEN @First AND COALESCE(
             (SELECT p.sequence FROM spill_parts p WHERE {OfParts} AND p.sequence BETWEEN @First AND @Last AND p.through_lsn > @Position ORDER BY p.sequence LIMIT 1) - 1, @Last)
         ORDER BY p.sequence DESC LIMIT 1
@@ -136,7 +128,7 @@ public sealed partial class ConfigSpillStore
         """;
 
     const string PartColumns =
-        "p.sequence, p.through_lsn, p.is_open, p.transactions, p.compression, p.checksum, p.bytes, p.raw_bytes, p.payload";
+        "p.sequence, p.through_lsn, p.transactions, p.compression, p.checksum, p.bytes, p.raw_bytes, p.payload";
 
     /// <summary>The number that the next part must have, and the last that may be given.</summary>
     const string ReadSql =
@@ -146,8 +138,6 @@ public sealed partial class ConfigSpillStore
             SELECT * FROM spill_parts p WHERE {OfParts} AND p.sequence BETWEEN GREATEST(@Number + 1, l.first_part) AND l.whole_part ORDER BY p.sequence LIMIT 1) p ON true
         WHERE {OfLog} AND l.generation = @Generation
         """;
-
-    const string PartSql = $"SELECT p.sequence, p.sequence, {PartColumns} FROM spill_parts p WHERE {OfParts} AND p.sequence = @Number";
 
     /// <summary>With a hole, what the log has ends before it.</summary>
     const string ListSql =

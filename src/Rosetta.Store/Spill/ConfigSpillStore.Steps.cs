@@ -29,15 +29,15 @@ public sealed partial class ConfigSpillStore
         cancellationToken);
 
     /// <summary>Checks that the log has all of its parts up to its last end of a transaction.</summary>
-    /// <returns>The part that the end is in, and whether something goes on behind the end.</returns>
-    Task<(long Last, bool IsOpen)> FindEndAsync(SpillLog log, LogRow row, CancellationToken cancellationToken) => database.ReadAsync(
+    /// <returns>The last part that does not end inside a transaction; the one before the first when there is none.</returns>
+    Task<long> FindEndAsync(SpillLog log, LogRow row, CancellationToken cancellationToken) => database.ReadAsync(
         async connection =>
         {
-            var (last, isOpen, through) = (row.FirstPart - 1, false, row.From);
+            var (last, through) = (row.FirstPart - 1, row.From);
             await using (var command = Command(connection, EndSql, log, new NpgsqlParameter<long>("First", row.FirstPart), new NpgsqlParameter<long>("Last", row.LastPart)))
             {
                 await using var rows = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-                if (await rows.ReadAsync(cancellationToken).ConfigureAwait(false)) (last, isOpen, through) = (rows.GetInt64(0), rows.GetBoolean(1), LogRow.Lsn(rows, 2));
+                if (await rows.ReadAsync(cancellationToken).ConfigureAwait(false)) (last, through) = (rows.GetInt64(0), LogRow.Lsn(rows, 1));
             }
 
             // A part that was taken away from the end; or one from between.
@@ -45,54 +45,20 @@ public sealed partial class ConfigSpillStore
             await using var missing = Command(connection, MissingSql, log, new NpgsqlParameter<long>("First", row.FirstPart), new NpgsqlParameter<long>("Last", last));
             return await missing.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false) is long sequence
                 ? throw new SpillStoreException(SpillFaults.Hole(database.Where, log, sequence))
-                : (last, isOpen);
+                : last;
         },
         cancellationToken);
 
     /// <summary>The log ends with the last end of a transaction.</summary>
-    async Task<LogRow> CutAsync(SpillLog log, long epoch, long opening, long last, bool isOpen, CancellationToken cancellationToken)
-    {
-        byte[]? cut = null;
-        if (isOpen)
-        {
-            var part = await ReadPartAsync(log, PartSql, last, cancellationToken).ConfigureAwait(false)
-                ?? throw new SpillStoreException(SpillFaults.Hole(database.Where, log, last));
-            try
-            {
-                cut = PayloadTail.Cut(part.Part.Payload.Span, part.Part.Through!.Value);
-            }
-            catch (FormatException e)
-            {
-                throw new SpillStoreException(SpillFaults.Damaged(database.Where, log, last, e.Message), e);
-            }
-        }
-
-        return await database.TransactAsync(
-            async (connection, _) =>
-            {
-                if (cut is not null) await ReplaceAsync(connection, log, last, cut, cancellationToken).ConfigureAwait(false);
-                await using var command = Command(
-                    connection, CutLogSql, log, new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<long>("Opening", opening), new NpgsqlParameter<long>("Last", last));
-                await using var rows = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-                return await rows.ReadAsync(cancellationToken).ConfigureAwait(false) ? LogRow.Read(rows) : throw new FencedException("the config database", epoch);
-            },
-            cancellationToken).ConfigureAwait(false);
-    }
-
-    async Task ReplaceAsync(NpgsqlConnection connection, SpillLog log, long sequence, byte[] payload, CancellationToken cancellationToken)
-    {
-        var (method, stored, rented) = Compress(payload);
-        try
+    Task<LogRow> CutAsync(SpillLog log, long epoch, long opening, long last, CancellationToken cancellationToken) => database.WriteAsync(
+        async connection =>
         {
             await using var command = Command(
-                connection, CutPartSql, log, [new NpgsqlParameter<long>("Last", sequence), .. Payload(method, stored, payload.Length)]);
-            await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            if (rented is not null) ArrayPool<byte>.Shared.Return(rented);
-        }
-    }
+                connection, CutLogSql, log, new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<long>("Opening", opening), new NpgsqlParameter<long>("Last", last));
+            await using var rows = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
+            return await rows.ReadAsync(cancellationToken).ConfigureAwait(false) ? LogRow.Read(rows) : throw new FencedException("the config database", epoch);
+        },
+        cancellationToken);
 
     /// <summary>The payload as it is stored. The array is rented, null when the payload stays as it is.</summary>
     (string Method, ReadOnlyMemory<byte> Stored, byte[]? Rented) Compress(ReadOnlyMemory<byte> payload)
@@ -152,11 +118,7 @@ public sealed partial class ConfigSpillStore
             connection, PassedSql, log, new NpgsqlParameter<long>("First", row.FirstPart), new NpgsqlParameter<long>("Last", row.LastPart), Place("Position", position));
         await using var rows = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
         if (!await rows.ReadAsync(cancellationToken).ConfigureAwait(false)) return null;
-        var (last, isOpen, through) = (rows.GetInt64(0), rows.GetBoolean(1), LogRow.Lsn(rows, 2));
-        if (!isOpen) return (last, through);
-        // What is open at its end is needed still. What was open before it has ended in it.
-        if (last == row.FirstPart || rows.IsDBNull(3)) return null;
-        return (last - 1, rows.GetBoolean(3) ? through : LogRow.Lsn(rows, 4));
+        return (rows.GetInt64(0), LogRow.Lsn(rows, 1));
     }
 
     async Task<int> SweepAsync(SpillLog log, long epoch, CancellationToken cancellationToken)
@@ -174,9 +136,9 @@ public sealed partial class ConfigSpillStore
     }
 
     /// <exception cref="SpillStoreException">It is missing or damaged.</exception>
-    async Task<StoredPart?> ReadPartAsync(SpillLog log, string sql, long number, CancellationToken cancellationToken)
+    async Task<StoredPart?> ReadPartAsync(SpillLog log, long number, CancellationToken cancellationToken)
     {
-        var row = await database.ReadAsync(connection => ReadRowAsync(connection, log, sql, number, cancellationToken), cancellationToken).ConfigureAwait(false);
+        var row = await database.ReadAsync(connection => ReadRowAsync(connection, log, number, cancellationToken), cancellationToken).ConfigureAwait(false);
         if (row is null) return null;
         try
         {
@@ -185,7 +147,7 @@ public sealed partial class ConfigSpillStore
             // Damage is told from this by the checksum; left to whoever decodes it would look like it.
             if (BatchCodec.VersionOf(payload) > BatchCodec.Version)
                 throw new SpillStoreException(SpillFaults.Newer(log, row.Sequence, $"its batches are of version {BatchCodec.VersionOf(payload)}"));
-            return new StoredPart(row.Sequence, new SpillPart(row.Through, row.IsOpen, row.Transactions, payload));
+            return new StoredPart(row.Sequence, new SpillPart(row.Through, row.Transactions, payload));
         }
         catch (FormatException e)
         {
@@ -197,24 +159,23 @@ public sealed partial class ConfigSpillStore
         }
     }
 
-    async Task<PartRow?> ReadRowAsync(NpgsqlConnection connection, SpillLog log, string sql, long number, CancellationToken cancellationToken)
+    async Task<PartRow?> ReadRowAsync(NpgsqlConnection connection, SpillLog log, long number, CancellationToken cancellationToken)
     {
-        await using var command = Command(connection, sql, log, new NpgsqlParameter<long>("Number", number));
+        await using var command = Command(connection, ReadSql, log, new NpgsqlParameter<long>("Number", number));
         await using var rows = await command.ExecuteReaderAsync(System.Data.CommandBehavior.SequentialAccess, cancellationToken).ConfigureAwait(false);
         if (!await rows.ReadAsync(cancellationToken).ConfigureAwait(false)) return null;
         var (expected, whole) = (rows.GetInt64(0), rows.GetInt64(1));
         if (whole < expected) return null;
         if (rows.IsDBNull(2) || rows.GetInt64(2) != expected) throw new SpillStoreException(SpillFaults.Hole(database.Where, log, expected));
         Lsn? through = rows.IsDBNull(3) ? null : LogRow.Lsn(rows, 3);
-        var (isOpen, transactions, method, checksum, bytes, rawBytes) =
-            (rows.GetBoolean(4), rows.GetInt32(5), rows.GetString(6), rows.GetInt64(7), rows.GetInt32(8), rows.GetInt32(9));
-        await using var payload = await rows.GetStreamAsync(10, cancellationToken).ConfigureAwait(false);
+        var (transactions, method, checksum, bytes, rawBytes) = (rows.GetInt32(4), rows.GetString(5), rows.GetInt64(6), rows.GetInt32(7), rows.GetInt32(8));
+        await using var payload = await rows.GetStreamAsync(9, cancellationToken).ConfigureAwait(false);
         var length = (int)payload.Length;
         var rented = ArrayPool<byte>.Shared.Rent(length);
         try
         {
             await payload.ReadExactlyAsync(rented.AsMemory(0, length), cancellationToken).ConfigureAwait(false);
-            return new PartRow(expected, through, isOpen, transactions, method, (uint)checksum, bytes, rawBytes, rented.AsMemory(0, length), rented);
+            return new PartRow(expected, through, transactions, method, (uint)checksum, bytes, rawBytes, rented.AsMemory(0, length), rented);
         }
         catch
         {

@@ -20,7 +20,6 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
     /// <summary>A payload that would not get smaller.</summary>
     internal const string AsItIs = "NONE";
 
-
     /// <summary>PostgreSQL takes a gigabyte with everything around it; both sides hold it in memory.</summary>
     internal const long LargestPart = 1_000_000_000;
 
@@ -39,8 +38,8 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
         ArgumentNullException.ThrowIfNull(log);
         _openings.TryRemove(log, out _);
         var (opening, row) = await GuardAsync(log, () => BeginOpeningAsync(log, epoch, cancellationToken)).ConfigureAwait(false);
-        var (last, isOpen) = await GuardAsync(log, () => FindEndAsync(log, row, cancellationToken)).ConfigureAwait(false);
-        if (last < row.LastPart || isOpen) row = await GuardAsync(log, () => CutAsync(log, epoch, opening, last, isOpen, cancellationToken)).ConfigureAwait(false);
+        var last = await GuardAsync(log, () => FindEndAsync(log, row, cancellationToken)).ConfigureAwait(false);
+        if (last < row.LastPart) row = await GuardAsync(log, () => CutAsync(log, epoch, opening, last, cancellationToken)).ConfigureAwait(false);
         await GuardAsync(log, () => SweepAsync(log, epoch, cancellationToken)).ConfigureAwait(false);
         _openings[log] = new Opening(epoch, opening, row.Bytes);
         return row.ToExtent(log);
@@ -66,8 +65,7 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
                             connection, AppendSql, log,
                             [
                                 new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<long>("Opening", opening.Number), Place("From", from), Place("Through", part.Through),
-                                new NpgsqlParameter<bool>("IsOpen", part.IsOpen), new NpgsqlParameter<int>("Transactions", part.Transactions),
-                                .. Payload(method, stored, part.Payload.Length),
+                                new NpgsqlParameter<int>("Transactions", part.Transactions), .. Payload(method, stored, part.Payload.Length),
                             ]);
                         command.CommandTimeout += (int)(stored.Length >> 20);
                         await using var answer = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
@@ -90,7 +88,7 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
     public Task<StoredPart?> ReadAsync(SpillLog log, long after, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(log);
-        return GuardAsync(log, () => ReadPartAsync(log, ReadSql, after, cancellationToken));
+        return GuardAsync(log, () => ReadPartAsync(log, after, cancellationToken));
     }
 
     public async Task<SpillExtent?> RemoveAsync(SpillLog log, long epoch, Lsn position, CancellationToken cancellationToken)

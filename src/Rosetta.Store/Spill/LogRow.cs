@@ -34,4 +34,4 @@ sealed record LogRow(
 /// <summary>A part as it is stored.</summary>
 /// <param name="Rented">Holds <paramref name="Stored"/>.</param>
 sealed record PartRow(
-    long Sequence, Lsn? Through, bool IsOpen, int Transactions, string Method, uint Checksum, int Bytes, int RawBytes, ReadOnlyMemory<byte> Stored, byte[] Rented);
+    long Sequence, Lsn? Through, int Transactions, string Method, uint Checksum, int Bytes, int RawBytes, ReadOnlyMemory<byte> Stored, byte[] Rented);

@@ -6,7 +6,7 @@ namespace Rosetta.Actors.Tests.Spill;
 /// <summary>One log in memory that keeps the rules of the contract.</summary>
 sealed class MemorySpillStore : ISpillStore
 {
-    readonly List<(Lsn? Through, bool IsOpen, int Transactions, byte[] Payload)> _parts = [];
+    readonly List<(Lsn? Through, int Transactions, byte[] Payload)> _parts = [];
     Lsn _from;
     Lsn _through;
     bool _isOpened;
@@ -30,7 +30,7 @@ sealed class MemorySpillStore : ISpillStore
             (_from, _through) = (from, from);
         if (part.Through is { } through)
             _through = through >= _through ? through : throw new InvalidOperationException($"The log would go back from {_through} to {through}.");
-        _parts.Add((part.Through, part.IsOpen, part.Transactions, part.Payload.ToArray()));
+        _parts.Add((part.Through, part.Transactions, part.Payload.ToArray()));
         return Task.FromResult(Extent(log)!);
     }
 

@@ -42,7 +42,7 @@ public sealed class SpillDamageTests(SpillFixture fixture) : SpillTests(fixture)
     public async Task Should_say_that_all_parts_were_taken_away()
     {
         await AppendAsync(Whole(110));
-        await AppendAsync(Mixed(120));
+        await AppendAsync(Whole(120));
         await Config.ExecuteAsync("DELETE FROM spill_parts");
 
         AssertHole(await Assert.ThrowsAsync<SpillStoreException>(() => Store.OpenAsync(Log, Epoch, None)), 1);
@@ -89,7 +89,7 @@ public sealed class SpillDamageTests(SpillFixture fixture) : SpillTests(fixture)
     {
         foreach (var payload in new[] { Noise(1_000, 1), [.. Enumerable.Range(0, 10_000).Select(i => (byte)(i / 7))] })
         {
-            await AppendAsync(new SpillPart(new Lsn(110), false, 1, payload));
+            await AppendAsync(new SpillPart(new Lsn(110), 1, payload));
             await Config.ExecuteAsync($"UPDATE spill_parts SET {damage}");
 
             var error = await Assert.ThrowsAsync<SpillStoreException>(() => Store.ReadAsync(Log, 0, None));
@@ -106,7 +106,7 @@ public sealed class SpillDamageTests(SpillFixture fixture) : SpillTests(fixture)
     [InlineData(false)]
     public async Task Should_say_that_a_part_was_written_by_a_newer_version(bool compression)
     {
-        var part = Mixed(110) with { IsOpen = false };
+        var part = Readable(110);
         var payload = part.Payload.ToArray();
         if (!compression) payload[3] = BatchCodec.Version + 1;
         await AppendAsync(part with { Payload = payload });

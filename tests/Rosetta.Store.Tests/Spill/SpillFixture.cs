@@ -64,25 +64,22 @@ public abstract class SpillTests(SpillFixture fixture) : IClassFixture<SpillFixt
     protected Task<SpillExtent> AppendAsync(SpillPart part, ulong from = 100) => Store.AppendAsync(Log, Epoch, new Lsn(from), part, None);
 
     /// <summary>Whole transactions, the last of which ends there.</summary>
-    protected static SpillPart Whole(ulong through, int transactions = 1, int bytes = 100) => new(new Lsn(through), false, transactions, Noise(bytes, (int)through));
+    protected static SpillPart Whole(ulong through, int transactions = 1, int bytes = 100) => new(new Lsn(through), transactions, Noise(bytes, (int)through));
 
     /// <summary>A piece of one transaction.</summary>
-    protected static SpillPart Piece(int seed) => new(null, true, 0, Noise(100, seed));
+    protected static SpillPart Piece(int seed) => new(null, 0, Noise(100, seed));
 
-    /// <summary>A transaction that ends, and the beginning of one that does not.</summary>
-    protected static SpillPart Mixed(ulong through)
+    /// <summary>As <see cref="Whole"/>, and can be read as batches.</summary>
+    protected static SpillPart Readable(ulong through)
     {
         var builder = new ChangeBatchBuilder();
         var relation = new Relation(1, "public", "t", ReplicaIdentity.Default, [new RelationColumn("id", 20, -1, true)]);
         builder.Begin(1, new Lsn(through - 5), 1);
         builder.AddInsert(relation, [0, 1, (byte)'n']);
         builder.Commit(new Lsn(through));
-        builder.Begin(2, new Lsn(through + 1), 1);
-        builder.AddInsert(relation, [0, 1, (byte)'n']);
-        var batch = builder.Build();
         var payload = new PooledBytes(1000);
-        BatchCodec.Encode(batch, ref payload);
-        return new SpillPart(new Lsn(through), true, 1, payload.Array.AsMemory(0, payload.Length));
+        BatchCodec.Encode(builder.Build(), ref payload);
+        return new SpillPart(new Lsn(through), 1, payload.Array.AsMemory(0, payload.Length));
     }
 
     /// <summary>Everything that can be read, as whoever drains it does.</summary>

@@ -11,7 +11,7 @@ public sealed class SpillLogTests(SpillFixture fixture) : SpillTests(fixture)
     {
         SpillPart[] parts =
         [
-            Whole(110, 3), Piece(1), Piece(2), new(new Lsn(200), false, 1, Noise(5, 1)), new(new Lsn(300), false, 0, new byte[1_000_000]), Whole(ulong.MaxValue, int.MaxValue),
+            Whole(110, 3), Piece(1), Piece(2), new(new Lsn(200), 1, Noise(5, 1)), new(new Lsn(300), 0, new byte[1_000_000]), Whole(ulong.MaxValue, int.MaxValue),
         ];
         foreach (var part in parts) await AppendAsync(part);
 
@@ -30,7 +30,7 @@ public sealed class SpillLogTests(SpillFixture fixture) : SpillTests(fixture)
 
         var first = await AppendAsync(Whole(150, 7, 5_000));
         await AppendAsync(Piece(1));
-        var third = await AppendAsync(new SpillPart(new Lsn(200), false, 2, new byte[1_000_000]));
+        var third = await AppendAsync(new SpillPart(new Lsn(200), 2, new byte[1_000_000]));
 
         Assert.Equal((new Lsn(100), new Lsn(150), 1L, 7L, 5_000L), (first.From, first.Through, first.Parts, first.Transactions, first.RawBytes));
         Assert.Equal((new Lsn(100), new Lsn(200), 3L, 9L, 1_005_100L), (third.From, third.Through, third.Parts, third.Transactions, third.RawBytes));
@@ -52,22 +52,6 @@ public sealed class SpillLogTests(SpillFixture fixture) : SpillTests(fixture)
 
         await AppendAsync(Whole(200));
 
-        Assert.Equal(4, (await ReadAllAsync()).Count);
-    }
-
-    [Fact]
-    public async Task Should_not_give_a_part_that_goes_on_behind_the_last_end()
-    {
-        Assert.Equal(new Lsn(110), (await AppendAsync(Mixed(110))).Through);
-        Assert.Empty(await ReadAllAsync());
-        await AppendAsync(Piece(1));
-        Assert.Empty(await ReadAllAsync());
-
-        // Ends the open one and begins another.
-        Assert.Equal(new Lsn(200), (await AppendAsync(Mixed(200))).Through);
-        Assert.Equal(2, (await ReadAllAsync()).Count);
-
-        await AppendAsync(Whole(300));
         Assert.Equal(4, (await ReadAllAsync()).Count);
     }
 
@@ -114,17 +98,16 @@ public sealed class SpillLogTests(SpillFixture fixture) : SpillTests(fixture)
     [Fact]
     public async Task Should_keep_the_beginning_of_a_transaction_that_the_destination_does_not_have()
     {
-        SpillPart[] parts = [Whole(105), Mixed(110), Piece(1), Mixed(200), Whole(300)];
+        SpillPart[] parts = [Whole(105), Piece(1), Piece(2), Whole(200), Piece(3), Whole(300)];
         foreach (var part in parts) await AppendAsync(part);
 
         var one = await Store.RemoveAsync(Log, Epoch, new Lsn(110), None);
-        Assert.Equal((new Lsn(105), 4L), (one!.From, one.Parts));
+        Assert.Equal((new Lsn(105), 5L), (one!.From, one.Parts));
         AssertSame(parts[1..], await ReadAllAsync());
 
         var two = await Store.RemoveAsync(Log, Epoch, new Lsn(200), None);
-        // Its beginning is gone, so a destination that lacks the transaction cannot go on from here.
         Assert.Equal((new Lsn(200), 2L), (two!.From, two.Parts));
-        AssertSame(parts[3..], await ReadAllAsync());
+        AssertSame(parts[4..], await ReadAllAsync());
     }
 
     [Fact]
@@ -166,25 +149,6 @@ public sealed class SpillLogTests(SpillFixture fixture) : SpillTests(fixture)
         Assert.Empty(await Store.ListAsync(Log.PipelineId, None));
         Assert.Equal(0, await Config.ScalarAsync<long>("SELECT count(*) FROM spill_parts"));
         Assert.Equal((new Lsn(150), 1L), (await AppendAsync(Whole(200), from: 150)) switch { var e => (e.From, e.Parts) });
-    }
-
-    [Fact]
-    public async Task Should_cut_off_at_opening_what_goes_on_behind_the_last_end()
-    {
-        await AppendAsync(Whole(105));
-        await AppendAsync(Mixed(110));
-        await AppendAsync(Piece(1));
-
-        var extent = await Store.OpenAsync(Log, Epoch, None);
-
-        Assert.Equal((new Lsn(110), 2L, 2L), (extent!.Through, extent.Parts, extent.Transactions));
-        var part = (await ReadAllAsync())[1].Part;
-        Assert.Equal((new Lsn(110), false, 1), (part.Through!.Value, part.IsOpen, part.Transactions));
-        var batch = Assert.Single(BatchCodec.Decode(part.Payload.Span));
-        Assert.Equal((1, 1, false, new Lsn(110)), (batch.Changes.Length, batch.Transactions.Length, batch.IsOpenAtEnd, batch.DeliveredUpTo));
-        await AppendAsync(Whole(200));
-        Assert.Equal(3, (await ReadAllAsync()).Count);
-        Assert.Equal(new Lsn(110), (await Store.RemoveAsync(Log, Epoch, new Lsn(110), None))!.From);
     }
 
     [Fact]

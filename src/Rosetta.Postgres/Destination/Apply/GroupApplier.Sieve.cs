@@ -1,6 +1,5 @@
 using Rosetta.Core.Changes;
 using Rosetta.Core.Destinations;
-using Rosetta.Postgres.Destination.Parking;
 using Rosetta.Postgres.Destination.Plans;
 
 namespace Rosetta.Postgres.Destination.Apply;
@@ -127,7 +126,7 @@ sealed partial class GroupApplier
             if (plan.Fold.Keys[number].DeleteFirst)
                 return false;
             if (!_suspects.TryGetValue(plan, out var keys))
-                _suspects[plan] = keys = new HashSet<byte[]>(KeyBytes.Comparer);
+                _suspects[plan] = keys = new HashSet<byte[]>(ByteKeys.Comparer);
             keys.Add(plan.Fold.KeyOf(number).ToArray());
         }
 

@@ -2,6 +2,7 @@ using Rosetta.Core.Changes;
 using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Targets;
+using Rosetta.Postgres.Letters;
 using Rosetta.Postgres.Wire;
 
 namespace Rosetta.Postgres.Destination.Parking;
@@ -43,9 +44,7 @@ static class ParkedRow
             return new RowThere(null, $"The destination has no table {target}.");
         if (letter.Key.Count == 0 || letter.Key.Count != table.PrimaryKey.Count)
             return new RowThere(null, $"The row cannot be looked up: changes of table {letter.Table} have no key by which the destination would find it.");
-        var isIt = string.Join(" AND ", table.PrimaryKey.Select((column, i) => $"t.{SqlIdentifier.Quote(column)} = {SqlIdentifier.Literal(letter.Key[i])}"));
-        var found = await connection.QueryAsync($"SELECT * FROM {table.OnlySql} AS t WHERE {isIt} LIMIT 1", cancellationToken);
-        return new RowThere(found.Rows.Count == 0 ? null : found.Columns.Select((c, i) => (c.Name, Value: found.Text(0, i))).ToDictionary(c => c.Name, c => c.Value), null);
+        return new RowThere(await DestinationRow.FindAsync(connection, table.OnlySql, table.PrimaryKey, letter.Key, cancellationToken), null);
     }
 
     // Types of users have another OID here.

@@ -1,9 +1,11 @@
+using Rosetta.Core.Changes;
+
 namespace Rosetta.Postgres.Destination.Parking;
 
 /// <summary>The keys of a table behind which changes have to wait. Reading costs a look into a set; nothing parked, no barrier.</summary>
 sealed class TableBarrier
 {
-    readonly HashSet<byte[]> _keys = new(KeyBytes.Comparer);
+    readonly HashSet<byte[]> _keys = new(ByteKeys.Comparer);
     readonly HashSet<byte[]>.AlternateLookup<ReadOnlySpan<byte>> _byBytes;
 
     public TableBarrier() => _byBytes = _keys.GetAlternateLookup<ReadOnlySpan<byte>>();

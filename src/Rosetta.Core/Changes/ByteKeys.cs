@@ -1,13 +1,13 @@
-namespace Rosetta.Postgres.Destination.Parking;
+namespace Rosetta.Core.Changes;
 
-/// <summary>Keys by their bytes, so that one can be looked up where it lies in a batch.</summary>
-sealed class KeyBytes : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
+/// <summary>Arrays of bytes as keys of sets and dictionaries, by what they hold; one can be looked up where its bytes lie, without an array of its own.</summary>
+public sealed class ByteKeys : IEqualityComparer<byte[]>, IAlternateEqualityComparer<ReadOnlySpan<byte>, byte[]>
 {
-    public static readonly KeyBytes Comparer = new();
+    public static readonly ByteKeys Comparer = new();
 
     public bool Equals(byte[]? x, byte[]? y) => x.AsSpan().SequenceEqual(y);
 
-    public int GetHashCode(byte[] key) => GetHashCode(key.AsSpan());
+    public int GetHashCode(byte[] obj) => GetHashCode(obj.AsSpan());
 
     public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
 
