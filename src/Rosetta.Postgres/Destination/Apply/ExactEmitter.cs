@@ -24,7 +24,7 @@ sealed class ExactEmitter(ApplyContext context, Func<TablePlan, bool> isCareful,
     {
         var searches = context.Line.Failures is not null;
         if (searches)
-            context.Line.Filling.Query("SAVEPOINT rosetta_one", default);
+            context.Line.BeginSeparating();
         while (cursor.MoveNext(until))
         {
             if (plans(cursor.Batch, cursor.Current.Relation) is not { } plan || plan.IsSkipped || !plan.AppliesExactly

@@ -56,9 +56,12 @@ sealed class FlightLine(PgConnection connection) : IDisposable
     public List<(TablePlan Plan, int Shape)> MissedPartialStages { get; } = [];
 
     /// <summary>
-    /// Set: changes and parts that fail are gathered here, instead of the first one ending all. Whoever fills the line has to <see cref="Separate"/> them.
+    /// Set: changes and parts that fail are gathered here, instead of the first one ending all. Whoever fills the line has to <see cref="BeginSeparating"/> and to <see cref="Separate"/> them.
     /// </summary>
     public List<ApplyFailure>? Failures { get; set; }
+
+    /// <summary>Before the first of what is to be separated.</summary>
+    public void BeginSeparating() => _filling.Query("SAVEPOINT rosetta_one", default);
 
     /// <summary>
     /// What comes next stands on what is right so far, in the same round trip: after something that succeeded the savepoint is set anew and going back to it

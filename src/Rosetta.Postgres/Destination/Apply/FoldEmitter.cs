@@ -33,7 +33,7 @@ sealed class FoldEmitter(ApplyContext context)
         var (deletes, updates, inserts) = Count(plan);
         var few = deletes + updates <= RowStatementLimit;
         if (deletes > 0)
-            await EmitDeletesAsync(plan, _chosen.Choose(plan.Fold, static (in FoldedKey k) => k.DeleteFirst), few, isFirst: true, cancellationToken);
+            await EmitDeletesAsync(plan, ChooseDeleted(plan), few, isFirst: true, cancellationToken);
         if (updates > 0 && replace)
             await EmitDeletesAsync(plan, _chosen.Choose(plan.Fold, static (in FoldedKey k) => k.Final == FoldedRow.Update), few, isFirst: deletes == 0, cancellationToken);
         else if (updates > 0)
@@ -49,9 +49,11 @@ sealed class FoldEmitter(ApplyContext context)
     /// <summary>Only what the fold deletes.</summary>
     public ValueTask EmitDeletesAsync(TablePlan plan, CancellationToken cancellationToken)
     {
-        var count = _chosen.Choose(plan.Fold, static (in FoldedKey k) => k.DeleteFirst);
+        var count = ChooseDeleted(plan);
         return count == 0 ? ValueTask.CompletedTask : EmitDeletesAsync(plan, count, count <= RowStatementLimit, isFirst: true, cancellationToken);
     }
+
+    int ChooseDeleted(TablePlan plan) => _chosen.Choose(plan.Fold, static (in FoldedKey k) => k.DeleteFirst);
 
     static (int Deletes, int Updates, int Inserts) Count(TablePlan plan)
     {

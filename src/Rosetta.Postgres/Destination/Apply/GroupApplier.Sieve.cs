@@ -137,7 +137,8 @@ sealed partial class GroupApplier
         var counts = _suspects.Keys.ToDictionary(p => p, p => p.Counts);
         foreach (var plan in _suspects.Keys)
             _searched.Add(plan.Source);
-        line.Filling.Query("SAVEPOINT rosetta_refused; SAVEPOINT rosetta_one", default);
+        line.Filling.Query("SAVEPOINT rosetta_refused", default);
+        line.BeginSeparating();
         for (var tries = 0; tries < MostTries; tries++)
         {
             line.Failures = [];
@@ -154,7 +155,8 @@ sealed partial class GroupApplier
             foreach (var failure in failures)
                 Note(failure, failure.At!.Value, FailureOf(failure)!, counts[failure.Plan], 0);
             line.Forget();
-            line.Filling.Query("ROLLBACK TO SAVEPOINT rosetta_refused; SAVEPOINT rosetta_one", default);
+            line.Filling.Query("ROLLBACK TO SAVEPOINT rosetta_refused", default);
+            line.BeginSeparating();
             _lot.BackTo(parked);
             foreach (var (plan, count) in counts)
                 plan.Counts = count;

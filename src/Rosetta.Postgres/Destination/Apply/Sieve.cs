@@ -40,7 +40,7 @@ sealed class Sieve(ApplyContext context)
         _parts.Clear();
         _refused.Clear();
         _level = 0;
-        context.Line.Filling.Query("SAVEPOINT rosetta_one", default);
+        context.Line.BeginSeparating();
     }
 
     /// <summary>Queues the rows of a plan's fold. What it deletes has been deleted.</summary>
@@ -77,6 +77,15 @@ sealed class Sieve(ApplyContext context)
         return true;
     }
 
+    /// <summary>Rows of the next part of so many.</summary>
+    int SizeOf(int rows, int columns)
+    {
+        var level = _level;
+        while (Sizes[level] > 1 && (Sizes[level] > rows || Sizes[level] * columns > MostParameters))
+            level++;
+        return Sizes[level];
+    }
+
     async ValueTask EmitAsync(Part part, CancellationToken cancellationToken)
     {
         var line = context.Line;
@@ -84,7 +93,7 @@ sealed class Sieve(ApplyContext context)
         var columns = shape is Insert or RowShapes.Full ? plan.Columns.Count : plan.Columns.Count(c => plan.Shapes.Has(shape, c.RelationIndex));
         for (var done = 0; done < part.Count;)
         {
-            var count = Array.Find(Sizes[_level..], s => s == 1 || (s <= part.Count - done && s * columns <= MostParameters));
+            var count = SizeOf(part.Count - done, columns);
             var from = part.From + done;
             done += count;
             _parts.Add(new Part(plan, shape, from, count));

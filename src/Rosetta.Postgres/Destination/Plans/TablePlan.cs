@@ -138,7 +138,7 @@ sealed class TablePlan : IDisposable
     public bool Replaces { get; set; }
 
     /// <summary>A row that is missing can be read at the source by its key, as a chunk of its own.</summary>
-    public bool CanReadAgain => KeyIsPrimary && !Target.HasDeferrable && !OrdersAcrossTables;
+    public bool CanReadAgain => KeyIsPrimary && !MayDefer;
 
     /// <summary>Told the keys that change, while chunks are read.</summary>
     public Core.Chunks.KeyWatch? Watch { get; set; }
