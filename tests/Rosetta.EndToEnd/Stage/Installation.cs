@@ -125,24 +125,22 @@ public sealed class Installation : IAsyncDisposable
     public static async Task<IReadOnlyList<int>> DestinationIdsAsync(ApiClient api, int pipelineId) =>
         [.. (await PipelineAsync(api, pipelineId)).Destinations.Select(d => (int)d.DestinationId)];
 
-    public static async Task<Pipeline> PipelineAsync(ApiClient api, int id) => (await api.GetAsync($"pipelines/{id}")).As<Pipeline>();
+    public static async Task<Pipeline> PipelineAsync(ApiClient api, int id)
+    {
+        var pipeline = (await api.GetAsync($"pipelines/{id}")).As<Pipeline>();
+        Wait.Saw(() => JsonSerializer.Serialize(pipeline, Readable));
+        return pipeline;
+    }
 
     /// <summary>Waits until every destination has everything that the source had when this was called.</summary>
     public async Task WaitUntilCaughtUpAsync(ApiClient api, int pipelineId, TimeSpan? deadline = null)
     {
         var target = await Source.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text");
-        try
-        {
-            await Wait.UntilAsync(
-                async () => (await PipelineAsync(api, pipelineId)).Destinations.All(d =>
-                    d.AppliedLsn is { } applied && Lsn(applied) >= Lsn(target)
-                    && (d.Tables ?? []).All(t => t.State is "STREAMING" or "INSERT_ONLY" or "EXCLUDED")),
-                $"pipeline {pipelineId} to catch up to {target}", deadline ?? Patience);
-        }
-        catch (TimeoutException e)
-        {
-            throw new TimeoutException($"{e.Message}\n{JsonSerializer.Serialize(await PipelineAsync(api, pipelineId), Readable)}", e);
-        }
+        await Wait.UntilAsync(
+            async () => (await PipelineAsync(api, pipelineId)).Destinations.All(d =>
+                d.AppliedLsn is { } applied && Lsn(applied) >= Lsn(target)
+                && (d.Tables ?? []).All(t => t.State is "STREAMING" or "INSERT_ONLY" or "EXCLUDED")),
+            $"pipeline {pipelineId} to catch up to {target}", deadline ?? Patience);
     }
 
     public static ulong Lsn(string? text)

@@ -24,6 +24,22 @@ public sealed class WaitTests
     }
 
     [Fact]
+    public async Task Should_show_what_the_condition_saw_last()
+    {
+        var seen = 0;
+        var error = await Assert.ThrowsAsync<TimeoutException>(() => Wait.UntilAsync(
+            async () =>
+            {
+                await Task.Yield();
+                var count = ++seen;
+                Wait.Saw(() => $"{count} rows");
+                return false;
+            },
+            "more rows", TimeSpan.FromMilliseconds(50)));
+        Assert.Contains($"{seen} rows", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Should_hold_the_deadline_when_the_condition_hangs()
     {
         var never = new TaskCompletionSource<bool>();

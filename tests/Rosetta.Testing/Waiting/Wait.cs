@@ -8,8 +8,16 @@ public static class Wait
     /// <summary>Deadline used where the caller gives none: generous, because test machines are noisy.</summary>
     public static readonly TimeSpan DefaultDeadline = TimeSpan.FromSeconds(60);
 
+    static readonly AsyncLocal<Sighting?> Current = new();
     static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(5);
     static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Called by what a probe looks at: the error of the wait around it shows what was seen last.</summary>
+    public static void Saw(Func<string> what)
+    {
+        if (Current.Value is { } sighting)
+            sighting.Last = what;
+    }
 
     /// <summary>Returns when <paramref name="condition"/> is true; an exception it throws counts as "not yet".</summary>
     /// <exception cref="TimeoutException">The deadline passed; the last exception is the inner one.</exception>
@@ -32,6 +40,7 @@ public static class Wait
         var watch = Stopwatch.StartNew();
         var pause = FirstPause;
         var attempts = 0;
+        var sighting = Current.Value = new Sighting();
         while (true)
         {
             Exception? failure = null;
@@ -51,10 +60,17 @@ public static class Wait
             {
                 var seen = failure is null ? "" : $"; the last attempt failed: {failure.GetType().Name}: {failure.Message}";
                 throw new TimeoutException(
-                    $"Waited {watch.Elapsed.TotalSeconds:F1} s ({attempts} attempts) for: {what}{seen}", failure);
+                    $"Waited {watch.Elapsed.TotalSeconds:F1} s ({attempts} attempts) for: {what}{seen}{sighting}", failure);
             }
             await Task.Delay(pause, cancellationToken);
             pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
         }
+    }
+
+    sealed class Sighting
+    {
+        public Func<string>? Last { get; set; }
+
+        public override string ToString() => Last is null ? "" : $"\nSeen last: {Last()}";
     }
 }
