@@ -64,8 +64,15 @@ public sealed class CancelTests(ITestOutputHelper output)
         var job = await stage.BeginAsync(batch: 1_000_000);
         await stage.WaitForRowsAsync(job, 1);
         await Wait.UntilAsync(
-            async () => await stage.Installation.Source.ScalarAsync<bool>(
-                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query ILIKE '%COPY%large_table%' AND pid <> pg_backend_pid() AND wait_event = 'ClientWrite' AND clock_timestamp() - query_start > '1 s')", Installation.Database),
+            async () =>
+            {
+                var copies = await stage.Installation.Source.ScalarAsync<string>(
+                    "SELECT coalesce(string_agg(concat_ws(' ', state, wait_event, clock_timestamp() - query_start, left(query, 200)), E'\n'), '') FROM pg_stat_activity WHERE query ILIKE '%COPY%' AND pid <> pg_backend_pid()", Installation.Database);
+                var shown = await stage.FindAsync(job);
+                Wait.Saw(() => $"{shown}\n{copies}");
+                return await stage.Installation.Source.ScalarAsync<bool>(
+                    "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query ILIKE '%COPY%large_table%' AND pid <> pg_backend_pid() AND wait_event = 'ClientWrite' AND clock_timestamp() - query_start > '1 s')", Installation.Database);
+            },
             "a COPY that takes its time", Installation.Patience);
         await stage.CancelAsync(job);
         network.Throttle(null);
@@ -90,6 +97,8 @@ public sealed class CancelTests(ITestOutputHelper output)
 
         public async Task<Backfill> BeginAsync(int batch) =>
             (await Node.Api.PostAsync($"pipelines/{Pipeline}/backfill", new StartBackfill("large_table", BatchSize: batch))).As<Backfill>();
+
+        public async Task<Backfill> FindAsync(Backfill job) => (await Node.Api.GetAsync($"pipelines/{Pipeline}/backfill/{job.Id}")).As<Backfill>();
 
         /// <summary>Rows in batches that have landed, as the destination has it.</summary>
         public Task<long> LandedAsync(Backfill job) =>
@@ -116,7 +125,7 @@ public sealed class CancelTests(ITestOutputHelper output)
             var landed = await LandedAsync(cancelled);
             var job = await BeginAsync(batch: 10_000);
             await Wait.UntilAsync(
-                async () => !(job = (await Node.Api.GetAsync($"pipelines/{Pipeline}/backfill/{job.Id}")).As<Backfill>()).IsOpen, "another job to end", Installation.Patience);
+                async () => !(job = await FindAsync(job)).IsOpen, "another job to end", Installation.Patience);
             Assert.Equal("COMPLETED", job.Status);
             Assert.Equal(landed, await LandedAsync(cancelled));
             await Table.StopAsync();

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
+using Rosetta.Actors.Destinations;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Tables;
 using Rosetta.Store.Requests;
@@ -164,21 +165,28 @@ public sealed partial class PipelineActor
             FinishRequest(requestId, _failures.GetValueOrDefault(requestId) ?? _failures.GetValueOrDefault(done.Order.RequestId));
     }
 
-    /// <summary>A pipeline's resync is done when none of its destinations' tables waits or is being copied.</summary>
+    /// <summary>
+    /// A pipeline's resync is done when none of its destinations' tables waits or is being copied. A destination that was given up meanwhile comes to no end of it: the resync
+    /// fails, so that another one can be asked for.
+    /// </summary>
     void FinishWholeResyncs()
     {
         if (_run is not { Source.Ready: true } run)
             return;
         foreach (var (requestId, destinations) in run.Orders.Whole())
         {
-            var tables = destinations.Where(_destinations.ContainsKey).SelectMany(d => _destinations[d].Status.Tables.Select(t => t.State)).ToList();
-            var copied = destinations.All(d => !_destinations.TryGetValue(d, out var attached) || attached.Status.Applied is not null);
-            if (!copied || tables.Any(s => s is TableState.Pending or TableState.Resyncing or TableState.Snapshotting))
+            var attached = destinations.Select(d => _destinations.GetValueOrDefault(d)).OfType<Attached>().ToList();
+            if (attached.Any(a => !a.Lane.IsGivenUp && IsCopying(a.Status)))
                 continue;
+            if (attached.FirstOrDefault(a => a.Lane.IsGivenUp) is { } lost)
+                _failures[requestId] = $"{lost.Definition.Destination.Name} was given up meanwhile: {lost.Status.Spill?.Extent?.Abandoned}";
             run.Orders.WholeDone(requestId);
             FinishRequest(requestId, _failures.GetValueOrDefault(requestId));
         }
     }
+
+    static bool IsCopying(DestinationStatus status) =>
+        status.Applied is null || status.Tables.Any(t => t.State is TableState.Pending or TableState.Resyncing or TableState.Snapshotting);
 
     void FinishRequest(long requestId, string? error)
     {

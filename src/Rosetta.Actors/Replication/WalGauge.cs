@@ -2,7 +2,6 @@ using Akka.Event;
 using Npgsql;
 using Rosetta.Actors.Pipelines;
 using Rosetta.Actors.Spill;
-using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
 using Rosetta.Postgres.Source;
 using Rosetta.Store.Configuration;
@@ -15,6 +14,7 @@ sealed class WalGauge(PipelineRun run, SourceLink link, ILoggingAdapter log)
 {
     static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
+    readonly CatchUpWatch _catchUp = new(run.Services.Time);
     bool _warned;
     long _budget;
 
@@ -41,8 +41,7 @@ sealed class WalGauge(PipelineRun run, SourceLink link, ILoggingAdapter log)
     /// <summary>The lanes that have to let the slot go on, if any: told again each time, until they do.</summary>
     void Spill(Lsn current)
     {
-        var lanes = run.Hub.Lanes.Select(l => new SpillCandidate(l.DestinationId, l.Holds, l.IsSpilling || (l.State == LaneState.Attached && !l.Failing), l.Failing)).ToList();
-        if (SpillPolicy.Choose(lanes, current, _budget) is { Count: > 0 } chosen)
+        if (SpillPolicy.Choose(_catchUp.Look(run.Hub.Lanes, current), current, _budget) is { Count: > 0 } chosen)
             run.SpillWanted(chosen);
     }
 

@@ -36,5 +36,9 @@ public sealed class SpillPolicyTests
         Assert.Equal([1, 2], SpillPolicy.Choose([Held(1, 750, isFailing: false), Held(2, 600)], Current, Budget));
     }
 
+    [Fact]
+    public void Should_leave_one_alone_that_gains_on_the_source_however_much_it_holds() =>
+        Assert.Equal([2], SpillPolicy.Choose([Held(1, 5000, isFailing: false) with { IsGaining = true }, Held(2, 600)], Current, Budget));
+
     static SpillCandidate Held(long id, ulong bytes, bool isFed = false, bool isFailing = true) => new(id, new Lsn(Current.Value - bytes), isFed, isFailing);
 }
