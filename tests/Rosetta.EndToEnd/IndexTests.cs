@@ -1,4 +1,5 @@
 using Rosetta.Client.Requests;
+using Rosetta.Core.Failpoints;
 using Rosetta.EndToEnd.Stage;
 using Rosetta.Testing.Waiting;
 using Xunit;
@@ -128,6 +129,56 @@ public sealed class IndexTests(ITestOutputHelper output)
         Task<string?> CountsAsync() => installation.Targets[0].ScalarAsync<string>(
             "SELECT string_agg(n::text, ' ' ORDER BY t DESC) FROM (SELECT indrelid::regclass::text AS t, count(*) AS n FROM pg_index WHERE indrelid IN ('goods'::regclass, 'makers'::regclass) GROUP BY 1) counts",
             Installation.Database);
+    }
+
+    [Fact]
+    public async Task Should_make_them_all_when_the_node_is_killed_after_each_statement()
+    {
+        const string Few =
+            """
+            CREATE TABLE makers ("Odd Key" int PRIMARY KEY, code text UNIQUE, note text);
+            CREATE TABLE goods (id bigint PRIMARY KEY, maker int REFERENCES makers, price numeric CHECK (price >= 0), name text, tag text);
+            CREATE INDEX goods_by_price ON goods (price);
+            COMMENT ON TABLE goods IS 'what is sold';
+            INSERT INTO makers SELECT i, 'code ' || i, NULL FROM generate_series(1, 50) i;
+            INSERT INTO goods SELECT i, 1 + i % 50, i, 'name ' || i, 'tag ' || i FROM generate_series(1, 2000) i;
+            """;
+        await using var installation = await Installation.StartAsync(targets: 1);
+        await installation.Source.ExecuteAsync(Few, Installation.Database);
+        // As long as there is something left to be made, each start makes one more and dies.
+        var deadly = new Dictionary<string, string?> { ["ROSETTA_FAILPOINTS"] = $"{FailpointNames.ExtrasStatementDone}=kill;{FailpointNames.ExtrasBeforeRecord}=kill@2" };
+        var node = await installation.StartNodeAsync(Settings);
+        var pipeline = await installation.CreatePipelineAsync(node.Api, start: false);
+        await node.KillAsync();
+        await installation.Config.ExecuteAsync("UPDATE pipelines SET status = 'START'", "rosetta");
+        var n = 0;
+        await using var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(20), () => $"UPDATE goods SET price = price + 1, tag = 'x{++n}' WHERE id = {1 + (n % 2000)}");
+        var deaths = 0;
+        while (true)
+        {
+            await node.StartAsync(waitUntilReady: false, deadly);
+            var made = false;
+            await Wait.UntilAsync(
+                async () => node.Process.HasExited || (made = await installation.Targets[0].ScalarAsync<bool>("SELECT to_regclass('rosetta.tables') IS NOT NULL", Installation.Database)
+                    && await installation.Targets[0].ScalarAsync<long>("SELECT count(*) FROM rosetta.tables WHERE since IS NOT NULL AND NOT lacks_extras", Installation.Database) == 2),
+                "the node to die or all to be made", Installation.Patience);
+            if (made)
+                break;
+            deaths++;
+        }
+
+        await traffic.StopAsync();
+        // The last incarnation may have died at its last word.
+        if (node.Process.HasExited)
+            await node.StartAsync();
+        output.WriteLine($"{deaths} deaths");
+        // An index, two unique or check constraints, the foreign key and its validation, a comment; some are there already when the node that made them is killed before it knew.
+        Assert.InRange(deaths, 5, 30);
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        const string Here = "SELECT string_agg(line, E'\n' ORDER BY line) FROM (SELECT pg_get_indexdef(indexrelid) || ' ' || indisvalid AS line FROM pg_index WHERE indrelid IN ('goods'::regclass, 'makers'::regclass) "
+            + "UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid IN ('goods'::regclass, 'makers'::regclass) AND contype <> 'n') lines";
+        Assert.Equal(await installation.Source.ScalarAsync<string>(Here, Installation.Database), await installation.Targets[0].ScalarAsync<string>(Here, Installation.Database));
+        await AssertEqualAsync(installation);
     }
 
     sealed record Saved(IReadOnlyList<string>? Resyncing);

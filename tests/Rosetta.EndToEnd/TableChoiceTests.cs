@@ -1,4 +1,5 @@
 using Rosetta.Client.Requests;
+using Rosetta.Core.Failpoints;
 using Rosetta.EndToEnd.Stage;
 using Rosetta.Testing.Equality;
 using Rosetta.Testing.Waiting;
@@ -96,6 +97,39 @@ public sealed class TableChoiceTests(ITestOutputHelper output)
                 return now.Tables?.FirstOrDefault(t => t.Table == name) is { } found && found.State == state && (at is null || found.Target == at);
             },
             $"{name} to be {state}", Installation.Patience);
+    }
+
+    public static TheoryData<string> Deaths => [.. FailpointNames.Choice];
+
+    [Theory]
+    [MemberData(nameof(Deaths))]
+    public async Task Should_come_to_a_changed_choice_when_the_node_is_killed_in_the_middle_of_following_it(string failpoint)
+    {
+        await using var installation = await Installation.StartAsync(targets: 1);
+        await installation.Source.ExecuteAsync(Schema, Installation.Database);
+        await using var table = await LargeTable.CreateAsync(installation.Source, Rows, output.WriteLine);
+        var node = await installation.StartNodeAsync();
+        var pipeline = await installation.CreatePipelineAsync(node.Api, tables: [Narrow, Extra]);
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        var id = (await Installation.DestinationIdsAsync(node.Api, pipeline))[0];
+        table.Start(400);
+        await node.KillAsync();
+        await node.StartAsync(extra: new Dictionary<string, string?> { [Failpoint.SettingName] = $"{failpoint}=kill" });
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        // Other columns of one table, and the other one goes out.
+        await node.Api.PutAsync($"pipelines/{pipeline}/destinations/{id}/tables", new { table_syncs = new[] { Whole } });
+        await Wait.UntilAsync(() => node.Process.HasExited, $"the node to be killed at {failpoint}", Installation.Patience);
+        var target = installation.Targets[0];
+        await node.StartAsync();
+        await Wait.UntilAsync(
+            async () => await Installation.PipelineAsync(node.Api, pipeline) is not null
+                && await target.ScalarAsync<string>("SELECT string_agg(concat_ws(' ', source_table, transform, copying), ',') FROM rosetta.tables", Installation.Database) == "large_table",
+            "the other columns to arrive, and the table that went out to be forgotten", Installation.Patience);
+        await table.StopAsync();
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        await table.AssertEqualAsync(installation, 0);
+        // Its target stays as it was.
+        Assert.Equal(500, await target.ScalarAsync<long>("SELECT count(*) FROM extra", Installation.Database));
     }
 
     [Fact]

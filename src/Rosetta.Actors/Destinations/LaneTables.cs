@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Rosetta.Actors.Replication;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
+using Rosetta.Core.Failpoints;
 using Rosetta.Core.Options;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
@@ -55,7 +56,11 @@ sealed class LaneTables : IAsyncDisposable
         Show(plan);
         var todo = CopyPlan.For(plan, _session.Tables, _refused.Keys.ToHashSet(), _done);
         foreach (var table in todo.Forgotten)
+        {
             await _session.ForgetTableAsync(table, cancellationToken).ConfigureAwait(false);
+            Failpoint.Hit(FailpointNames.ChoiceTableForgotten);
+        }
+
         _context.Holds(_session.Tables.Keys.Concat(routes.Keys).ToHashSet());
         await _stops.StopDriftedAsync(plan, cancellationToken).ConfigureAwait(false);
         if (plan.Drifts.Count > 0)
@@ -119,6 +124,7 @@ sealed class LaneTables : IAsyncDisposable
             switch (await Chunks.BeginAsync(copy, cancellationToken).ConfigureAwait(false))
             {
                 case CopyBeginning.Begun:
+                    Failpoint.Hit(FailpointNames.ChoiceCopyBegun);
                     wanted.Add(copy with { Restart = false });
                     break;
                 case CopyBeginning.Refused:

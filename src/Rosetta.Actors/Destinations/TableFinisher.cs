@@ -1,5 +1,6 @@
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Failpoints;
 using Rosetta.Core.Tables;
 
 namespace Rosetta.Actors.Destinations;
@@ -93,6 +94,7 @@ sealed class TableFinisher(LaneContext context, IDestinationSession session, Tim
             var made = _made[table.Source];
             var keys = await session.MakeExtrasAsync(Only(made.Extras with { Targets = targets }, foreignKeys: true), cancellationToken).ConfigureAwait(false);
             List<MissingExtra> missing = [.. made.Missing, .. keys];
+            Failpoint.Hit(FailpointNames.ExtrasBeforeRecord);
             await session.FinishExtrasAsync(table.Source, missing, cancellationToken).ConfigureAwait(false);
             _made.Remove(table.Source);
             Show(table.Source, missing.Count == 0 ? null : string.Join(" ", missing.Select(m => m.Reason)), missing.Count == 0 ? table.Remedy : string.Join(" ", missing.Select(m => m.Remedy)));

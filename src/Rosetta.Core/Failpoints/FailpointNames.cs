@@ -1,6 +1,6 @@
 namespace Rosetta.Core.Failpoints;
 
-/// <summary>Every failpoint there is, in the order a pipeline meets them. Tests run through <see cref="All"/>, <see cref="Parking"/> and <see cref="Spill"/>.</summary>
+/// <summary>Every failpoint there is, in the order a pipeline meets them. Tests run through each list.</summary>
 public static class FailpointNames
 {
     // Take-over and slot
@@ -20,6 +20,14 @@ public static class FailpointNames
     public const string ChunkStaged = "chunk.staged";
     public const string ChunkBeforeCommit = "chunk.before-commit";
     public const string ChunkAfterCommit = "chunk.after-commit";
+
+    // A changed choice of tables
+    public const string ChoiceTableForgotten = "choice.table-forgotten";
+    public const string ChoiceCopyBegun = "choice.copy-begun";
+
+    // Indexes and constraints beside the stream
+    public const string ExtrasStatementDone = "extras.statement-done";
+    public const string ExtrasBeforeRecord = "extras.before-record";
 
     // Apply
     public const string ApplyBegun = "apply.begun";
@@ -90,7 +98,13 @@ public static class FailpointNames
     /// <summary>Those that a lane meets whose changes are spilled and drained.</summary>
     public static readonly IReadOnlyList<string> Spill = [SpillOpened, SpillBeforeAppend, SpillAppended, SpillRemoved, SpillDrained];
 
-    public static readonly IReadOnlyList<string> Every = [.. All, .. Parking, .. Spill, SpillAbandoned];
+    /// <summary>Those met where the choice of tables changes.</summary>
+    public static readonly IReadOnlyList<string> Choice = [ChoiceTableForgotten, ChoiceCopyBegun];
+
+    /// <summary>Those met where indexes and constraints are made.</summary>
+    public static readonly IReadOnlyList<string> Extras = [ExtrasStatementDone, ExtrasBeforeRecord];
+
+    public static readonly IReadOnlyList<string> Every = [.. All, .. Parking, .. Spill, SpillAbandoned, .. Choice, .. Extras];
 
     internal static void Require(string name)
     {

@@ -1,5 +1,6 @@
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Failpoints;
 using Rosetta.Core.Tables;
 using Rosetta.Postgres.Destination.Targets;
 using Rosetta.Postgres.Wire;
@@ -42,7 +43,8 @@ sealed class ExtraMaker(PgConnection connection, TargetTable table, TableExtras 
                     await ValidatedAsync(extra, cancellationToken);
                     break;
                 default:
-                    await RunAsync(Sql(extra), cancellationToken);
+                    if (!await HasCommentAsync(extra, cancellationToken))
+                        await RunAsync(Sql(extra), cancellationToken);
                     break;
             }
 
@@ -79,6 +81,7 @@ sealed class ExtraMaker(PgConnection connection, TargetTable table, TableExtras 
             // It waits for transactions that are open anywhere here, as long as these take.
             await connection.QueryAsync("SET lock_timeout = 0", cancellationToken);
             await connection.QueryAsync(IndexSql(extra, table.Kind == 'p' ? "" : "CONCURRENTLY "), cancellationToken);
+            Failpoint.Hit(FailpointNames.ExtrasStatementDone);
         }
         catch (PgServerException e) when (!e.IsFatal && e.SqlState != "42P07")
         {
@@ -100,6 +103,15 @@ sealed class ExtraMaker(PgConnection connection, TargetTable table, TableExtras 
             await RunAsync($"ALTER TABLE {Target} VALIDATE CONSTRAINT {Name(extra)}", cancellationToken);
     }
 
+    async ValueTask<bool> HasCommentAsync(TableExtra extra, CancellationToken cancellationToken)
+    {
+        var column = extra.Kind == TableExtraKind.ColumnComment
+            ? $"(SELECT attnum FROM pg_catalog.pg_attribute WHERE attrelid = {table.Oid} AND attname = {SqlIdentifier.Literal(extra.Name)})" : "0";
+        var found = await connection.QueryAsync(
+            $"SELECT description FROM pg_catalog.pg_description WHERE objoid = {table.Oid} AND classoid = 'pg_catalog.pg_class'::regclass AND objsubid = {column}", cancellationToken);
+        return found.Rows.Count > 0 && found.Text(0, 0) == extra.Sql;
+    }
+
     async ValueTask<bool?> IsValidConstraintAsync(TableExtra extra, CancellationToken cancellationToken)
     {
         var found = await connection.QueryAsync(
@@ -112,6 +124,7 @@ sealed class ExtraMaker(PgConnection connection, TargetTable table, TableExtras 
     {
         await connection.QueryAsync("SET lock_timeout = '3s'", cancellationToken);
         await connection.QueryAsync(sql, cancellationToken);
+        Failpoint.Hit(FailpointNames.ExtrasStatementDone);
     }
 
     /// <summary>The whole of it, as somebody would write it by hand.</summary>
