@@ -1,13 +1,15 @@
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
+using Rosetta.Core.Tables;
 
 namespace Rosetta.Actors.Recovery;
 
 /// <summary>
 /// Takes payloads out of the store that nobody will ask for: of changes that the destination has passed and that are not parked there. One that it has not passed yet
-/// may be about to be parked.
+/// may be about to be parked; and so may a row that a chunk has read again, whose place is behind us: it is parked between two groups, so it is looked for there once more.
 /// </summary>
-sealed class OrphanSweep(IDestinationSession session, LaneLetters letters)
+/// <param name="between">Runs something between two groups of the stream.</param>
+sealed class OrphanSweep(IDestinationSession session, LaneLetters letters, Func<Func<CancellationToken, Task>, CancellationToken, Task> between)
 {
     const int Page = 500;
 
@@ -19,8 +21,11 @@ sealed class OrphanSweep(IDestinationSession session, LaneLetters letters)
             var page = await letters.Store.ReadAsync(letters.Queue, null, after, Page, cancellationToken).ConfigureAwait(false);
             foreach (var table in page.Where(l => l.At.Commit < passed).GroupBy(l => l.Table))
             {
-                var parked = await session.FindParkedAsync(table.Key, [.. table.Select(l => l.At)], cancellationToken).ConfigureAwait(false);
-                if (table.Select(l => l.At).Except(parked).ToList() is { Count: > 0 } orphans)
+                if (await FindAsync(table.Key, [.. table.Select(l => l.At)], cancellationToken).ConfigureAwait(false) is not { Count: > 0 } suspects)
+                    continue;
+                IReadOnlyList<Position> orphans = [];
+                await between(async token => orphans = await FindAsync(table.Key, suspects, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+                if (orphans.Count > 0)
                     await letters.Store.RemoveAsync(letters.Queue, letters.Epoch, table.Key, orphans, cancellationToken).ConfigureAwait(false);
             }
 
@@ -29,4 +34,7 @@ sealed class OrphanSweep(IDestinationSession session, LaneLetters letters)
             after = page[^1].At;
         }
     }
+
+    async Task<IReadOnlyList<Position>> FindAsync(TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) =>
+        [.. at.Except(await session.FindParkedAsync(table, at, cancellationToken).ConfigureAwait(false))];
 }

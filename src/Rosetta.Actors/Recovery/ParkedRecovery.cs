@@ -120,9 +120,11 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
         // What chunks supersede leaves payloads too.
         var supersedings = session.Supersedings;
         if (!_isSwept || supersedings != _supersedings)
-            await new OrphanSweep(session, letters).RunAsync(_stop.Token).ConfigureAwait(false);
+            await new OrphanSweep(session, letters, BetweenAsync).RunAsync(_stop.Token).ConfigureAwait(false);
         (_isSwept, _supersedings) = (true, supersedings);
     }
+
+    Task BetweenAsync(Func<CancellationToken, Task> work, CancellationToken cancellationToken) => gate.PassAsync(context.Lane.Passed, work, cancellationToken);
 
     async Task CarryOutAsync(LaneLetters letters)
     {

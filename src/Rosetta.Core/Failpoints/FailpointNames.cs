@@ -43,6 +43,8 @@ public static class FailpointNames
     public const string RecoverApplied = "recover.applied";
     public const string RecoverCommitted = "recover.committed";
     public const string ChunkSuperseded = "chunk.superseded";
+    public const string RefusedRecorded = "refused-row.recorded";
+    public const string RefusedStored = "refused-row.stored";
 
     // Orders about what is parked
     public const string RecoverRemoved = "recover.removed";
@@ -91,7 +93,7 @@ public static class FailpointNames
     /// <summary>Those that a pipeline meets where changes are parked.</summary>
     public static readonly IReadOnlyList<string> Parking =
     [
-        ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted, RecoverRemoved, ChunkSuperseded,
+        ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted, RecoverRemoved, ChunkSuperseded, RefusedRecorded, RefusedStored,
         EditAudited, EditReplaced, EditNoted, DiscardAudited, DiscardCommitted, DiscardNoted, DiscardRemoved,
     ];
 

@@ -70,7 +70,7 @@ sealed partial class PostgresSession
 
             return new TableChunks(
                 connection, OpenAnotherAsync, _row, copy, target, sweep, known?.Copying is not null, watch, Streamed,
-                new DirectLanding(copy, target, new ChunkStatements(copy, target), _row, known?.Copying is not null, byBytes), new Superseding(copy, target, _row, _lot),
+                new DirectLanding(copy, target, new ChunkStatements(copy, target), _row, known?.Copying is not null, byBytes), new Superseding(copy, target, _row, _lot), RefusedOf(copy, target, replicaRole),
                 finished ?? (copy.Purpose == ChunkPurpose.Keys ? (new CopyingState(null, true, false), 0L) : resumes ? (known!.Copying!, known.CopiedRows) : (new CopyingState(null, false, copy.Replace), 0L)),
                 () => _book.FindSource(source), state => Copied(source, copy, state), () => SetPending(source, false), () => SetWatch(source, null));
         }
@@ -85,6 +85,11 @@ sealed partial class PostgresSession
             throw;
         }
     }
+
+    RefusedRows? RefusedOf(ChunkedCopy copy, CopyTarget target, bool replicaRole) => _lot is null || _opening.Parking is not { } parking || copy.Purpose == ChunkPurpose.Compare
+        ? null
+        : new RefusedRows(new RowParking(
+            copy, target, new ChunkStatements(copy, target), _row, replicaRole, _lot, parking, () => Position, (rows, sqlState) => LogParked(_logger, copy.Route.Source, rows, 0, sqlState)));
 
     static Fault NotStreaming(ChunkedCopy copy) => new(
         ErrorClass.Table, $"Table {copy.Route.Source} does not stream to {copy.Route.Target} at the moment, so nothing can be compared with it or filled in.",

@@ -36,6 +36,16 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     public string PendPartial(PositionRow row, KeyWindow window) => StoredTables.PendSql(
         row, copy.Route.Source, $"SELECT DISTINCT {window.Text} AS key FROM pg_temp.rosetta_window w JOIN pg_temp.rosetta_chunk s ON {window.Meets(Staged)} WHERE w.is_partial");
 
+    /// <summary>Staged rows as an insert of the stream would have them: of the source's types, with what options add.</summary>
+    /// <param name="only">A condition on <c>s</c>.</param>
+    public string SelectAsStreamed(Lsn at, string only)
+    {
+        var own = copy.Table.Table.Columns.ToDictionary(c => c.Name);
+        var values = _columns.Select(c => $"s.{SqlIdentifier.Quote(c)}{(own[c].HasBinaryForm ? target.Casts.GetValueOrDefault(c) is { } type ? $"::{type}" : "" : "::text")}");
+        var added = Added(at, TableOptions.CopyOperation).Zip(_options.Columns, (a, c) => $"{a.Value}::{c.TypeSql}");
+        return $"SELECT {string.Join(", ", values.Concat(added))} FROM pg_temp.rosetta_chunk s WHERE {only} ORDER BY s.ctid";
+    }
+
     /// <summary>All staged rows, into a range that has none.</summary>
     /// <param name="at">The position they are of.</param>
     public string InsertStaged(Lsn at)
@@ -85,7 +95,8 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     /// <summary>Staged rows that the table has with other values.</summary>
     public string DifferingRows => $"pg_temp.rosetta_chunk s JOIN {_table} t ON {SameKey} WHERE {IsOther ?? "false"}";
 
-    public string UpdateDiffering(Lsn at)
+    /// <param name="only">A condition on <c>s</c>; null: all rows.</param>
+    public string UpdateDiffering(Lsn at, string? only = null)
     {
         var set = Written.Select(c => $"{SqlIdentifier.Quote(c)} = {Staged(c)}")
             .Concat(Added(at, TableOptions.CopyOperation).Select(a => $"{a.Column} = {a.Value}")).ToList();
@@ -93,13 +104,14 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
             ? "SELECT WHERE false"
             : $"""
                UPDATE {_table} t SET {string.Join(", ", set)} FROM pg_temp.rosetta_chunk s
-                WHERE {SameKey} AND {other}
+                WHERE {SameKey} AND {other}{(only is null ? "" : $" AND {only}")}
                """;
     }
 
-    public string InsertMissing(Lsn at) =>
+    /// <inheritdoc cref="UpdateDiffering"/>
+    public string InsertMissing(Lsn at, string? only = null) =>
         $"""
-        {InsertStaged(at)} WHERE true ON CONFLICT ({string.Join(", ", _key.Select(SqlIdentifier.Quote))}) DO NOTHING
+        {InsertStaged(at)} WHERE {only ?? "true"} ON CONFLICT ({string.Join(", ", _key.Select(SqlIdentifier.Quote))}) DO NOTHING
         """;
 
     const string Null = "NULL";

@@ -23,9 +23,10 @@ namespace Rosetta.Postgres.Destination.Copies;
 /// <param name="isOurs">Rows that are there may be of an earlier shape.</param>
 /// <param name="direct">Lands chunks that need no stage.</param>
 /// <param name="superseding">Takes out what is parked of keys that a chunk brings.</param>
+/// <param name="refused">Parks rows that are read again by their keys and refused; null: they fail the chunk.</param>
 sealed class TableChunks(
     PgConnection connection, Func<CancellationToken, Task<PgConnection>> open, PositionRow row, ChunkedCopy copy, CopyTarget target, KeySweep? sweep, bool isOurs, KeyWatch watch,
-    StreamedTransactions streamed, DirectLanding direct, Superseding superseding, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action nothingPending, Action close) : ITableChunks
+    StreamedTransactions streamed, DirectLanding direct, Superseding superseding, RefusedRows? refused, (CopyingState State, long Rows) progress, Func<TablePlan?> plan, Action<(CopyingState? State, long Rows)> stored, Action nothingPending, Action close) : ITableChunks
 {
     readonly ChunkStatements _sql = new(copy, target);
     readonly ChunkDifferences? _differences = copy.Purpose is ChunkPurpose.Compare or ChunkPurpose.Repair ? new ChunkDifferences(copy, new ChunkStatements(copy, target), namesExtra: sweep is null) : null;
@@ -200,7 +201,9 @@ sealed class TableChunks(
             var found = _differences is null ? null : await _differences.FindAsync(connection, chunk.Range, window, beforeCommit);
             var landing = found is not null && (copy.Purpose == ChunkPurpose.Compare || found.IsEmpty)
                 ? found
-                : await WriteAsync(connection, chunk.Range, chunk.High, window, mayBeOld: superseded > 0, beforeCommit);
+                : refused is not null && chunk.Range.Keys is not null
+                    ? await refused.WriteAsync(connection, only => WriteAsync(connection, chunk.Range, chunk.High, window, superseded > 0, only, beforeCommit), chunk.High, beforeCommit)
+                    : await WriteAsync(connection, chunk.Range, chunk.High, window, mayBeOld: superseded > 0, null, beforeCommit);
             landing = landing with { Superseded = superseded };
             if (chunk.Range.Keys is { } read)
                 await connection.QueryAsync(_sql.NoLongerPending(row, read, window), beforeCommit);
@@ -219,6 +222,7 @@ sealed class TableChunks(
         catch
         {
             superseding.RolledBack();
+            refused?.RolledBack();
             await stage.RollbackAsync();
             throw;
         }
@@ -249,15 +253,16 @@ sealed class TableChunks(
     bool DeletesExtra(ChunkRange range) => copy.DeletesExtra && sweep is null && range.Keys is null;
 
     /// <param name="mayBeOld">Changes of rows that are there were parked.</param>
-    async Task<ChunkLanding> WriteAsync(PgConnection connection, ChunkRange range, Lsn at, KeyWindow? window, bool mayBeOld, CancellationToken cancellationToken)
+    /// <param name="only">See <see cref="ChunkStatements.UpdateDiffering"/>.</param>
+    async Task<ChunkLanding> WriteAsync(PgConnection connection, ChunkRange range, Lsn at, KeyWindow? window, bool mayBeOld, string? only, CancellationToken cancellationToken)
     {
         var deleted = DeletesExtra(range)
             ? (await connection.QueryAsync($"SET LOCAL enable_hashjoin = on; {_sql.DeleteExtra(range, window, at)}", cancellationToken)).RowCount
             : 0;
         await connection.QueryAsync("SET LOCAL enable_hashjoin = off", cancellationToken);
         // Of a copy that began with an empty table every row that is there is the stream's own, so the newest.
-        var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs && !mayBeOld ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering(at), cancellationToken)).RowCount;
-        var inserted = (await connection.QueryAsync(_sql.InsertMissing(at), cancellationToken)).RowCount;
+        var updated = copy is { Purpose: ChunkPurpose.Copy, Replace: false } && !isOurs && !mayBeOld ? 0 : (await connection.QueryAsync(_sql.UpdateDiffering(at, only), cancellationToken)).RowCount;
+        var inserted = (await connection.QueryAsync(_sql.InsertMissing(at, only), cancellationToken)).RowCount;
         return new ChunkLanding(inserted, updated, deleted, null);
     }
 
@@ -279,6 +284,7 @@ sealed class TableChunks(
         Failpoint.Hit(FailpointNames.ChunkBeforeCommit);
         await row.CommitAsync(stage.Connection, cancellationToken);
         superseding.Committed();
+        refused?.Committed();
         Failpoint.Hit(FailpointNames.ChunkAfterCommit);
     }
 
