@@ -1,4 +1,3 @@
-using System.Globalization;
 using Rosetta.Core.Failpoints;
 using Rosetta.EndToEnd.Stage;
 using Rosetta.Testing.Equality;
@@ -12,26 +11,6 @@ namespace Rosetta.EndToEnd;
 /// <summary>Changes that one destination refuses are parked there, whatever dies meanwhile, and come back in order; the other destination never notices.</summary>
 public sealed class ParkingTests(ITestOutputHelper output)
 {
-    // Every row carries a number that only grows; a destination that sees one of a row go backwards notes it.
-    const string Schema =
-        """
-        CREATE SEQUENCE steps;
-        CREATE TABLE orders (id int PRIMARY KEY, v int NOT NULL, step bigint NOT NULL DEFAULT nextval('steps'), big text);
-        ALTER TABLE orders ALTER big SET STORAGE EXTERNAL;
-        CREATE TABLE others (id int PRIMARY KEY, v int);
-        INSERT INTO orders (id, v, big) SELECT i, 0, repeat('x', 3000) FROM generate_series(1, 500) i;
-        INSERT INTO others SELECT i, 0 FROM generate_series(1, 100) i;
-        """;
-
-    const string Watch =
-        """
-        CREATE TABLE backwards (id int, was bigint, became bigint);
-        CREATE FUNCTION watch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-          IF NEW.step < OLD.step AND NEW.id = OLD.id THEN INSERT INTO backwards VALUES (OLD.id, OLD.step, NEW.step); END IF; RETURN NULL; END $$;
-        CREATE TRIGGER watch AFTER UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION watch();
-        ALTER TABLE orders ENABLE ALWAYS TRIGGER watch;
-        """;
-
     // Of Redis the config database knows which queues may have some.
     const string Payloads = "SELECT (SELECT count(*) FROM dead_letters) + (SELECT count(*) FROM dead_letter_queues)";
 
@@ -47,16 +26,16 @@ public sealed class ParkingTests(ITestOutputHelper output)
         var random = new Random(seed);
         await using var installation = await Installation.StartAsync(targets: 2);
         var (source, good, bad) = (installation.Source, installation.Targets[0], installation.Targets[1]);
-        await source.ExecuteAsync(Schema, Installation.Database);
+        await source.ExecuteAsync(StepTable.Schema, Installation.Database);
         await using var redis = inRedis ? await RedisServer.StartAsync(new RedisServerOptions { Durable = true }) : null;
         var node = await installation.StartNodeAsync(redis is null ? Settings : new Dictionary<string, string?>(Settings) { ["REDIS_URL"] = $"redis://{redis.Host}:{redis.Port}" });
         var pipeline = await installation.CreatePipelineAsync(node.Api);
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
         foreach (var target in installation.Targets)
-            await target.ExecuteAsync(Watch, Installation.Database);
+            await target.ExecuteAsync(StepTable.Watch, Installation.Database);
         await bad.ExecuteAsync("ALTER TABLE orders ADD CONSTRAINT refused CHECK (v % 50 <> 7)", Installation.Database);
 
-        await using (var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(5), () => Statement(random)))
+        await using (var traffic = SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(5), () => StepTable.SmallStatement(random)))
         {
             foreach (var failpoint in FailpointNames.Parking.Where(f => f.StartsWith("park.", StringComparison.Ordinal)))
                 await DieAtAsync(failpoint);
@@ -122,22 +101,6 @@ public sealed class ParkingTests(ITestOutputHelper output)
         }
 
         Task<DatabaseComparisonResult> CompareAsync(PostgresServer target) => DatabaseComparison.CompareAsync(
-            installation.SourceConnection, target.ConnectionString(Installation.Database), [TablePair.Same("public", "orders"), TablePair.Same("public", "others")]);
-    }
-
-    static string Statement(Random random)
-    {
-        var id = random.Next(1, 600).ToString(CultureInfo.InvariantCulture);
-        var v = random.Next(100_000).ToString(CultureInfo.InvariantCulture);
-        return random.Next(12) switch
-        {
-            0 => $"INSERT INTO orders (id, v, big) VALUES ({id}, {v}, 'short') ON CONFLICT (id) DO NOTHING",
-            1 => $"DELETE FROM orders WHERE id = {id}",
-            2 => $"UPDATE orders SET id = id + 1000, step = nextval('steps') WHERE id = {id} AND NOT EXISTS (SELECT FROM orders o WHERE o.id = {id} + 1000)",
-            3 => $"UPDATE orders SET id = id - 1000, step = nextval('steps') WHERE id = {id} + 1000 AND NOT EXISTS (SELECT FROM orders o WHERE o.id = {id})",
-            4 => $"UPDATE orders SET big = repeat(md5('{v}'), 100), step = nextval('steps') WHERE id = {id}",
-            5 => $"BEGIN; UPDATE others SET v = v + 1 WHERE id = {random.Next(1, 100)}; UPDATE orders SET v = {v}, step = nextval('steps') WHERE id BETWEEN {id} AND {id} + 20; COMMIT",
-            _ => $"UPDATE orders SET v = {v}, step = nextval('steps') WHERE id = {id}",
-        };
+            installation.SourceConnection, target.ConnectionString(Installation.Database), StepTable.Tables);
     }
 }

@@ -5,7 +5,7 @@ using Rosetta.Core.Tables;
 namespace Rosetta.Actors.Recovery;
 
 /// <summary>What a recovery has done so far, in changes.</summary>
-/// <param name="Lost">Recorded at the destination, and their payload is not in the store: only a copy of the table mends that.</param>
+/// <param name="Lost">Recorded at the destination, and their payload is not in the store: they are to be discarded, and the table copied.</param>
 public readonly record struct RecoveryTally(long Recovered, long Failed, long Remaining, long Lost);
 
 /// <summary>

@@ -18,11 +18,18 @@ static class RedisScripts
     const string Mine = $"if redis.call('GET', KEYS[1]) ~= ARGV[1] then return '{Lost}' end\n";
 
     /// <summary>KEYS: marker, queue. ARGV: identity, epoch.</summary>
-    const string Fence =
+    const string Newest =
         $$"""
         {{Mine}}
         local epoch = redis.call('HGET', KEYS[2], 'epoch')
         if epoch and tonumber(epoch) > tonumber(ARGV[2]) then return '{{Fenced}}' end
+
+        """;
+
+    /// <summary>KEYS: marker, queue. ARGV: identity, epoch.</summary>
+    const string Fence =
+        $$"""
+        {{Newest}}
         if epoch ~= ARGV[2] then redis.call('HSET', KEYS[2], 'epoch', ARGV[2]) end
 
         """;
@@ -113,10 +120,11 @@ static class RedisScripts
         return 0
         """;
 
-    /// <summary>KEYS: marker, queue, all, tables, stream, index, meta, tries. ARGV: identity, epoch, table, positions. Gives the number of entries left in the queue.</summary>
+    /// <summary>KEYS: marker, queue, all, tables, stream, index, meta, tries. ARGV: identity, epoch, table, positions. Gives the number of entries left in the queue.
+    /// A Redis that is full refuses everything but what takes something out, which makes room: so the epoch comes last, and may be refused.</summary>
     public const string Remove =
         $$"""
-        {{Fence}}
+        {{Newest}}
         for i = 4, #ARGV do
           local meta = redis.call('HGET', KEYS[7], ARGV[i])
           if meta then
@@ -130,6 +138,7 @@ static class RedisScripts
           end
         end
         if redis.call('EXISTS', KEYS[7]) == 0 then redis.call('SREM', KEYS[4], ARGV[3]) end
+        if epoch ~= ARGV[2] then redis.pcall('HSET', KEYS[2], 'epoch', ARGV[2]) end
         return redis.call('ZCARD', KEYS[3])
         """;
 

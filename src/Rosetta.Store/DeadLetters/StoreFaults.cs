@@ -26,8 +26,10 @@ static class StoreFaults
 
     public static Fault EntryLost(string place, string stream) => new(
         ErrorClass.Operator, $"The Redis at {place} lacks entries of the stream {stream} that it should have: somebody deleted them.",
-        $"Bring its data back (its append-only file). If it is lost for good, resync the table.");
+        $"Bring its data back (its append-only file). If it is lost for good: {TakeOut}");
 
-    const string IfLost =
-        "If it is lost for good, resync the tables that have parked changes, and tell Rosetta to forget it: DELETE FROM dead_letter_store; in the config database.";
+    const string IfLost = $"If it is lost for good, tell Rosetta to forget it (DELETE FROM dead_letter_store; in the config database); then {TakeOut}";
+
+    // A copy alone leaves what is parked of keys that change meanwhile, or that an update has joined: it would be tried without its rows for ever.
+    const string TakeOut = "take out what is parked of each table (rosetta dlq discard PIPELINE DESTINATION --table TABLE --reason lost), and resync the table.";
 }

@@ -37,7 +37,7 @@ public sealed class LetterStage : IAsyncDisposable
 
     static readonly Dictionary<string, string?> Settings = new() { ["ROSETTA__PIPELINES__PARKING"] = "true", ["ROSETTA__PIPELINES__RECOVERYINTERVAL"] = "00:00:01", ["ROSETTA__PIPELINES__RECOVERYTRIES"] = "0" };
 
-    LetterStage(Installation installation, int pipeline, int destination) => (Installation, Pipeline, Destination) = (installation, pipeline, destination);
+    LetterStage(Installation installation, int pipeline, int destination, RedisServer? redis) => (Installation, Pipeline, Destination, Redis) = (installation, pipeline, destination, redis);
 
     public Installation Installation { get; }
 
@@ -45,23 +45,27 @@ public sealed class LetterStage : IAsyncDisposable
 
     public int Destination { get; }
 
+    /// <summary>Has the payloads, if there is one; the caller's.</summary>
+    public RedisServer? Redis { get; }
+
     public NodeProcess Node => Installation.Nodes[0];
 
     public PostgresServer Target => Installation.Targets[0];
 
-    string Path => $"pipelines/{Pipeline}/destinations/{Destination}";
+    /// <summary>Of the destination's calls.</summary>
+    public string Path => $"pipelines/{Pipeline}/destinations/{Destination}";
 
-    public static async Task<LetterStage> StartAsync(int nodes = 1, bool durableTarget = false)
+    public static async Task<LetterStage> StartAsync(int nodes = 1, bool durableTarget = false, RedisServer? redis = null)
     {
         var installation = await Installation.StartAsync(targets: 1, durableTargets: durableTarget);
         await installation.Source.ExecuteAsync(Schema, Installation.Database);
         for (var i = 0; i < nodes; i++)
-            await installation.StartNodeAsync(Settings);
+            await installation.StartNodeAsync(redis is null ? Settings : new Dictionary<string, string?>(Settings) { ["REDIS_URL"] = $"redis://{redis.Host}:{redis.Port}" });
         var api = installation.Nodes[0].Api;
         var pipeline = await installation.CreatePipelineAsync(api);
         await installation.WaitUntilCaughtUpAsync(api, pipeline);
         await installation.Targets[0].ExecuteAsync(Harm, Installation.Database);
-        return new LetterStage(installation, pipeline, (await Installation.DestinationIdsAsync(api, pipeline))[0]);
+        return new LetterStage(installation, pipeline, (await Installation.DestinationIdsAsync(api, pipeline))[0], redis);
     }
 
     public Task<int> SourceAsync(string sql) => Installation.Source.ExecuteAsync(sql, Installation.Database);
@@ -125,7 +129,9 @@ public sealed class LetterStage : IAsyncDisposable
     public async Task AssertNothingLeftAsync(ApiClient? api = null)
     {
         Assert.Equal(0, await ParkedAsync());
-        await Wait.UntilAsync(async () => await ConfigScalarAsync<long>("SELECT count(*) FROM dead_letters") == 0, "no payload to be left", Installation.Patience);
+        await Wait.UntilAsync(
+            async () => await ConfigScalarAsync<long>("SELECT (SELECT count(*) FROM dead_letters) + (SELECT count(*) FROM dead_letter_queues)") == 0 && (Redis is null || await RedisLetters.CountAsync(Redis) == 0),
+            "no payload to be left", Installation.Patience);
         Assert.Equal(0, await ConfigScalarAsync<long>("SELECT count(*) FROM dead_letter_audit WHERE done_at IS NULL"));
         await Installation.WaitUntilCaughtUpAsync(api ?? Node.Api, Pipeline);
         await Wait.UntilAsync(

@@ -67,7 +67,7 @@ public sealed class ConfigDeadLetterStoreTests(ConfigDeadLetterFixture fixture) 
     [Fact]
     public async Task Should_say_that_the_disk_is_full_and_take_entries_when_there_is_room()
     {
-        await using var disk = await SmallDisk.MountAsync(fixture.Server, Config);
+        await using var disk = await SmallDisk.MountAsync(fixture.Server, (await Config.ScalarAsync<string>("SELECT current_database()"))!, "dead_letters");
         await Store.AppendAsync(Queue, Epoch, [Letter(1)], None);
 
         var error = await Assert.ThrowsAsync<DeadLetterStoreException>(

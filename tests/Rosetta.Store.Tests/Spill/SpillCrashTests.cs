@@ -3,8 +3,8 @@ using Rosetta.Core.Errors;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Spill;
 using Rosetta.Store.Spill;
-using Rosetta.Store.Tests.DeadLetters;
 using Rosetta.Testing.Network;
+using Rosetta.Testing.Servers;
 using Rosetta.Testing.Waiting;
 using Xunit;
 
@@ -123,7 +123,7 @@ public sealed class SpillCrashTests(SpillFixture fixture) : SpillTests(fixture)
     [Fact]
     public async Task Should_say_that_the_disk_is_full_and_take_parts_when_there_is_room()
     {
-        await using var disk = await SmallDisk.MountAsync(Server, Config, "spill_parts");
+        await using var disk = await SmallDisk.MountAsync(Server, (await Config.ScalarAsync<string>("SELECT current_database()"))!, "spill_parts");
         await AppendAsync(Whole(110));
 
         var error = await Assert.ThrowsAsync<SpillStoreException>(() => AppendAsync(Whole(120, bytes: 6 << 20)));

@@ -1,28 +1,31 @@
 using Rosetta.Testing.Processes;
-using Rosetta.Testing.Servers;
 
-namespace Rosetta.Store.Tests.DeadLetters;
+namespace Rosetta.Testing.Servers;
 
 /// <summary>A disk of a few megabytes under a table with payloads: a tmpfs where root may mount one; else the server says, as it would, that there is no room.</summary>
-sealed class SmallDisk : IAsyncDisposable
+public sealed class SmallDisk : IAsyncDisposable
 {
-    readonly StoreUnderTest _config;
+    readonly PostgresServer _server;
+    readonly string _database;
     readonly string _table;
     readonly string? _mounted;
 
-    SmallDisk(StoreUnderTest config, string table, string? mounted) => (_config, _table, _mounted) = (config, table, mounted);
+    SmallDisk(PostgresServer server, string database, string table, string? mounted) => (_server, _database, _table, _mounted) = (server, database, table, mounted);
 
-    public static async Task<SmallDisk> MountAsync(PostgresServer server, StoreUnderTest config, string table = "dead_letters")
+    /// <param name="table">Has a column <c>payload</c>.</param>
+    public static async Task<SmallDisk> MountAsync(PostgresServer server, string database, string table)
     {
+        ArgumentNullException.ThrowIfNull(server);
         if (!Environment.IsPrivilegedProcess)
         {
-            await config.ExecuteAsync(
+            await server.ExecuteAsync(
                 $"""
                 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
                     $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
                 CREATE TRIGGER full_disk BEFORE INSERT ON {table} FOR EACH ROW WHEN (octet_length(NEW.payload) > 1000) EXECUTE FUNCTION full_disk();
-                """);
-            return new SmallDisk(config, table, null);
+                """,
+                database);
+            return new SmallDisk(server, database, table, null);
         }
 
         var path = Path.Combine(Path.GetDirectoryName(server.DataDirectory)!, "small");
@@ -30,11 +33,11 @@ sealed class SmallDisk : IAsyncDisposable
         var owner = (await Command.RunAsync("stat", ["-c", "%u:%g", server.DataDirectory])).Trim();
         await Command.RunAsync("mount", ["-t", "tmpfs", "-o", "size=4m", "rosetta-small", path]);
         await Command.RunAsync("chown", [owner, path]);
-        var disk = new SmallDisk(config, table, path);
+        var disk = new SmallDisk(server, database, table, path);
         try
         {
-            await config.ExecuteAsync($"CREATE TABLESPACE small LOCATION '{path}'");
-            await config.ExecuteAsync($"ALTER TABLE {table} SET TABLESPACE small");
+            await server.ExecuteAsync($"CREATE TABLESPACE small LOCATION '{path}'", database);
+            await server.ExecuteAsync($"ALTER TABLE {table} SET TABLESPACE small", database);
             return disk;
         }
         catch
@@ -44,17 +47,18 @@ sealed class SmallDisk : IAsyncDisposable
         }
     }
 
+    /// <summary>There is room from now on.</summary>
     public async Task GrowAsync()
     {
-        if (_mounted is null) await _config.ExecuteAsync($"DROP TRIGGER full_disk ON {_table}");
-        else await Command.RunAsync("mount", ["-o", "remount,size=64m", _mounted]);
+        if (_mounted is null) await _server.ExecuteAsync($"DROP TRIGGER full_disk ON {_table}", _database);
+        else await Command.RunAsync("mount", ["-o", "remount,size=512m", _mounted]);
     }
 
     public async ValueTask DisposeAsync()
     {
         if (_mounted is null) return;
-        await _config.ExecuteAsync($"ALTER TABLE {_table} SET TABLESPACE pg_default");
-        await _config.ExecuteAsync("DROP TABLESPACE IF EXISTS small");
+        await _server.ExecuteAsync($"ALTER TABLE {_table} SET TABLESPACE pg_default", _database);
+        await _server.ExecuteAsync("DROP TABLESPACE IF EXISTS small", _database);
         await Command.RunAsync("umount", ["-l", _mounted]);
     }
 }
