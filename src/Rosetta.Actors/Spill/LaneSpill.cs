@@ -112,8 +112,13 @@ public sealed class LaneSpill(ISpillStore store, SpillLog log, long epoch, Lane 
     public Task OpenAsync(CancellationToken cancellationToken) => WriteAsync(token => store.OpenAsync(log, epoch, token), cancellationToken);
 
     /// <param name="begin">The part has everything from there on.</param>
-    public Task AppendAsync(Lsn begin, SpillPart part, CancellationToken cancellationToken) => WriteAsync(
-        async token => await store.AppendAsync(log, epoch, _extent?.Through ?? Lsn.Min(from() ?? begin, begin), part, token).ConfigureAwait(false), cancellationToken);
+    public async Task AppendAsync(Lsn begin, SpillPart part, CancellationToken cancellationToken)
+    {
+        await WriteAsync(
+            async token => await store.AppendAsync(log, epoch, _extent?.Through ?? Lsn.Min(from() ?? begin, begin), part, token).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+        // It can be written again: what was wrong is over, however long it takes until it is drained.
+        Fault = null;
+    }
 
     /// <summary>Lets go what the destination has.</summary>
     public Task RemoveAsync(Lsn position, CancellationToken cancellationToken) => WriteAsync(token => store.RemoveAsync(log, epoch, position, token), cancellationToken);
