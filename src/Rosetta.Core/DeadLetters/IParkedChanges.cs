@@ -12,7 +12,7 @@ public interface IParkedChanges
     /// <summary>How much is parked, as it is recorded there.</summary>
     Task<ParkedCount> CountParkedAsync(CancellationToken cancellationToken) => Task.FromResult(new ParkedCount(0, null));
 
-    /// <summary>How often chunks have taken parked changes out, whose payloads nobody will ask for.</summary>
+    /// <summary>How often chunks, copies and TRUNCATEs have taken parked changes out, whose payloads nobody will ask for.</summary>
     long Supersedings => 0;
 
     /// <summary>What is parked of a table, by what has to be applied together, the oldest first.</summary>

@@ -52,6 +52,8 @@ sealed partial class PostgresSession
         catch (Exception e) when (e is not ReplayRequiredException)
         {
             await AbandonAsync();
+            // Whoever comes next finds out anew which changes are refused: they may be taken by then.
+            _memory.Clear();
             if (e is FencedException && !_connection.IsBroken)
                 await ResetAsync(cancellationToken);
             throw;
@@ -83,7 +85,7 @@ sealed partial class PostgresSession
         _book.Watches = _watches;
         _book.Lot = _lot;
         if (!_context.Transaction.IsOpen)
-            _lot?.Refresh();
+            await RefreshAsync(cancellationToken);
         _book.Stopping = _memory.Stopping.ToDictionary(p => p.Key, p => p.Value.Stop);
         _applier.Start(group, Position);
         NoteTransactions(group);

@@ -17,6 +17,13 @@ sealed partial class PostgresSession
 
     public long Supersedings => _lot?.Supersedings ?? 0;
 
+    /// <summary>What beginning copies have taken out does not wait any more; between two transactions.</summary>
+    async ValueTask RefreshAsync(CancellationToken cancellationToken)
+    {
+        while (_lot?.Refresh() is { } table)
+            await ParkedSql.LoadAsync(_connection, _row, _lot, table, cancellationToken);
+    }
+
     /// <returns>How many changes the transaction under way skips.</returns>
     async ValueTask<int> ParkAsync(CancellationToken cancellationToken)
     {

@@ -62,7 +62,7 @@ sealed partial class PostgresSession
                 throw new InvalidOperationException("Parked changes cannot be taken out inside an open transaction.");
             try
             {
-                lot.Refresh();
+                await RefreshAsync(cancellationToken);
                 _context.Begin();
                 await _context.Line.DrainAsync(cancellationToken);
                 return await work(lot);

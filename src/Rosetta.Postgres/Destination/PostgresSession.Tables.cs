@@ -72,7 +72,7 @@ sealed partial class PostgresSession
         {
             if (_open is not null)
                 throw new InvalidOperationException("The position cannot be advanced inside an open transaction.");
-            _lot?.Refresh();
+            await RefreshAsync(cancellationToken);
             if (position > Position)
                 await MoveAsync(position, cancellationToken);
         }

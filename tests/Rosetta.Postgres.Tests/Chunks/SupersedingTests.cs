@@ -106,6 +106,29 @@ public sealed class SupersedingTests(DestinationServer destination)
     }
 
     [Fact]
+    public async Task Should_hold_what_was_parked_by_a_transaction_during_which_a_copy_began()
+    {
+        await using var replica = await StartAsync();
+        await replica.SourceAsync("UPDATE numbers SET n = 3 WHERE id = 1");
+        await replica.FollowAsync(parks: true);
+        await replica.SourceAsync("UPDATE numbers SET n = 13 WHERE id = 2");
+        await using var reader = await ReaderAsync(replica);
+        var table = (await reader.DescribeAsync(Numbers, null, default))!;
+        ITableChunks? chunks = null;
+        _parked.Before = async () => chunks ??= await OpenAsync(replica, table, ChunkPurpose.Copy);
+        await replica.FollowAsync(parks: true);
+        await using (chunks)
+        {
+            Assert.Equal("2", await KeysAsync(replica));
+            Assert.Equal([Numbers], replica.Session.Parked.Keys);
+            // What comes after it waits, and does not pass it.
+            await replica.SourceAsync("UPDATE numbers SET n = 4 WHERE id = 2");
+            await replica.FollowAsync(parks: true);
+            Assert.Equal("2 2", await KeysAsync(replica));
+        }
+    }
+
+    [Fact]
     public async Task Should_supersede_keys_that_the_source_lacks_where_their_rows_are_deleted()
     {
         await using var replica = await StartAsync();

@@ -15,15 +15,18 @@ public sealed class Letters : IParking
 
     public bool Refuse { get; set; }
 
+    /// <summary>Before anything is kept.</summary>
+    public Func<Task> Before { get; set; } = static () => Task.CompletedTask;
+
     public IReadOnlyList<DeadLetter> All => [.. _kept.Values];
 
-    public ValueTask ParkAsync(IReadOnlyList<DeadLetter> letters, CancellationToken cancellationToken)
+    public async ValueTask ParkAsync(IReadOnlyList<DeadLetter> letters, CancellationToken cancellationToken)
     {
+        await Before();
         if (Refuse)
             throw new DeadLetterStoreException(new Fault(ErrorClass.Transient, "The store is away.", null));
         foreach (var letter in letters)
             _kept.TryAdd((letter.Table, letter.At), letter);
-        return ValueTask.CompletedTask;
     }
 
     /// <summary>Applies all that is parked of a table, group by group; the failures.</summary>

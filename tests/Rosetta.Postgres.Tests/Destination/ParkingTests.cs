@@ -146,6 +146,20 @@ public sealed class ParkingTests(DestinationServer server) : ParkingStage(server
     }
 
     [Fact]
+    public async Task Should_try_again_what_could_not_be_parked()
+    {
+        await using var replica = await StartAsync();
+        await replica.SourceAsync("UPDATE bad SET v = 100001 WHERE id = 1; UPDATE bad SET v = 5 WHERE id = 2");
+        using var group = await replica.ReadAsync();
+        Parked.Refuse = true;
+        await Assert.ThrowsAsync<DeadLetterStoreException>(() => replica.ApplyAsync(group));
+        await replica.TargetAsync("ALTER TABLE bad DROP CONSTRAINT small");
+        await replica.ReopenAsync(2);
+        Assert.Equal(0, (await replica.ApplyAsync(group)).Parked);
+        await replica.AssertEqualAsync();
+    }
+
+    [Fact]
     public async Task Should_tell_of_a_payload_all_that_is_needed_to_apply_it()
     {
         await using var replica = await StartAsync("CREATE TABLE bad (id int PRIMARY KEY, v int, big text, none text); ALTER TABLE bad ALTER big SET STORAGE EXTERNAL; INSERT INTO bad VALUES (1, 1, repeat('x', 5000))");

@@ -7,7 +7,8 @@ namespace Rosetta.Postgres.Destination.Apply;
 
 /// <summary>
 /// What was learnt about a group that failed, until it is through: which tables to apply change by change, and which to stop. Nothing of it is
-/// needed for correctness; it outlives a session so that a large transaction that has to be read again does not fail again in the same way.
+/// needed for correctness; it outlives a session so that a large transaction that has to be read again does not fail again in the same way. Not so where the
+/// session failed for another reason: a change that is parked because it was refused minutes ago may fit by now, and the store may be what is full.
 /// </summary>
 sealed class ApplyMemory
 {

@@ -76,17 +76,21 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
         _superseded++;
     }
 
-    /// <summary>How often <see cref="Superseded"/> was told: payloads are without use since.</summary>
+    /// <summary>How often a chunk, a copy or a TRUNCATE has taken something out: payloads are without use since.</summary>
     public long Supersedings => Volatile.Read(ref _superseded);
 
-    /// <summary>A copy has brought the table's rows anew, so that nothing of it waits any more; from any thread.</summary>
+    /// <summary>A copy that has begun has taken out all that was parked of a table; from any thread.</summary>
     public void Copied(TableName table) => _copied.Enqueue(table);
 
     /// <summary>Takes note of <see cref="Copied"/>, between two transactions.</summary>
-    public void Refresh()
+    /// <returns>A table that is to be loaded anew: a transaction that was under way may have parked something right after. Null: there is none.</returns>
+    public TableName? Refresh()
     {
-        while (_copied.TryDequeue(out var table))
-            Forget(table);
+        if (!_copied.TryDequeue(out var table))
+            return null;
+        Forget(table);
+        _superseded++;
+        return table;
     }
 
     /// <summary>Nothing is known of the table any more, between two transactions.</summary>
@@ -170,6 +174,8 @@ sealed class ParkingLot(ParkingLimits limits, TimeProvider time)
     {
         if (IsChanged)
             Show();
+        if (_changes.Exists(c => c.IsRemoval))
+            _superseded++;
         _waiting.Clear();
         _skipped.Clear();
         _changes.Clear();

@@ -78,6 +78,28 @@ public sealed class ParkingLotTests : IDisposable
     }
 
     [Fact]
+    public void Should_tell_of_payloads_that_nobody_asks_for_any_more_once_that_is_certain()
+    {
+        var lot = Lot();
+        lot.Add(Entry("a"));
+        lot.Committed();
+        Assert.Equal(0, lot.Supersedings);
+        lot.Empty(_plan);
+        lot.RolledBack();
+        Assert.Equal(0, lot.Supersedings);
+        lot.Empty(_plan);
+        lot.Committed();
+        Assert.Equal(1, lot.Supersedings);
+        lot.Add(Entry("a"));
+        lot.Committed();
+        lot.Copied(Table);
+        Assert.Equal(1, lot.Supersedings);
+        Assert.Equal(Table, lot.Refresh());
+        Assert.Null(lot.Refresh());
+        Assert.Equal(2, lot.Supersedings);
+    }
+
+    [Fact]
     public void Should_park_the_whole_table_past_a_number_of_keys_until_nothing_is_left()
     {
         var lot = Lot(keys: 2);
