@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Rosetta.Actors.Recovery;
+using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Errors;
 
 namespace Rosetta.Actors.Destinations;
@@ -54,6 +55,7 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
     readonly Dictionary<string, Do> _next = [];
     readonly List<LaneOrder> _orders = [];
     LaneProgram? _program;
+    LaneFailure _before;
     long _startedAt;
     int _generation;
     Stop? _stop;
@@ -101,7 +103,7 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
         if (_stop is not null)
             return;
         var generation = ++_generation;
-        var program = _program = new LaneProgram(_context, _time);
+        var program = _program = new LaneProgram(_context, _time, _before);
         foreach (var job in _jobs.Values)
             program.Do(job);
         _orders.RemoveAll(o => o.HasEnded);
@@ -152,6 +154,7 @@ public sealed partial class DestinationActor : ReceiveActor, IWithTimers
     {
         if (ended.Generation != _generation)
             return;
+        _before = new LaneFailure(ended.Error is not null && _program!.HasOpened, ended.Error is DeadLetterStoreException);
         _program = null;
         if (_stop is not null)
         {

@@ -16,7 +16,8 @@ namespace Rosetta.Actors.Destinations;
 /// What one lane does, in order: open the destination, copy what it lacks, catch up, join, apply; again from the copy whenever its tables
 /// change, and from catching up whenever it was detached. Runs until stopped; any failure ends it and its actor decides what follows.
 /// </summary>
-public sealed class LaneProgram(LaneContext context, TimeProvider time)
+/// <param name="before">How the program before it failed.</param>
+public sealed class LaneProgram(LaneContext context, TimeProvider time, LaneFailure before = default)
 {
     readonly LaneTransforms _transforms = context.MakeTransforms();
     readonly LandingGate _landing = new();
@@ -28,10 +29,14 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
     CancellationTokenSource _interrupt = new();
     LaneFeed? _feed;
     volatile bool _stopping;
+    volatile bool _hasOpened;
 
     Lane Lane => context.Lane;
 
     DestinationStatus Status => context.Status;
+
+    /// <summary>Its destination was opened, and there was a place to go on from.</summary>
+    public bool HasOpened => _hasOpened;
 
     /// <summary>The tables changed: look at the plan again after the group at hand.</summary>
     public void Replan()
@@ -87,16 +92,23 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
         var resumeAt = spilled ? session.Position : await context.Source.ResumeAtAsync(context.DestinationId, session.Position, cancellationToken).ConfigureAwait(false);
         if (Lane.Log is null || spilled)
             Lane.Pass(resumeAt);
-        Lane.Failing = false;
-        Status.Fault = null;
+        _hasOpened = true;
+        var mending = new LaneMending(context, before, _landing, time);
+        mending.Opened();
         context.Stored(session.Position);
         var pump = new LanePump(Lane, new DestinationSink(Lane, session, options), context.Bounds, (result, bytes, took) =>
         {
             context.Stored(session.Position);
             Applied(result, bytes, took);
+            // Not a piece of a transaction, of which something may have to be parked at its end; nor what the destination had already.
+            if (result is { Position: not null, LastCommitTime: not 0 })
+                mending.Over();
             if (session.Pending.Count > 0)
                 ReadPending(session);
-        }, _landing);
+        }, _landing)
+        {
+            Idle = mending.Idle,
+        };
         await using var tables = new LaneTables(context, session, _landing, transforms, options, Replan, time);
         var feed = _feed = new LaneFeed(context, pump, () => ShowStreaming(tables));
         var parked = context.MeasureParked(time);
@@ -121,13 +133,18 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time)
             if (tables.Chunks.Failure is { } failure)
                 ExceptionDispatchInfo.Throw(failure);
             if (context.Plans[context.DestinationId] is not { } plan)
+            {
+                mending.Over();
                 return;
-            if (!await tables.FollowAsync(plan, _stopping, cancellationToken).ConfigureAwait(false))
+            }
+
+            if (!await tables.FollowAsync(plan, _stopping, mending.Over, cancellationToken).ConfigureAwait(false))
                 continue;
             if (_stopping && Lane.Log is null)
                 return;
             // Every table has its copy: the destination has a position.
             Status.AppliedUpTo(Lane.Passed);
+            await mending.MakeRoomAsync(recovery, interrupt, cancellationToken).ConfigureAwait(false);
             await StreamAsync(pump, feed, interrupt, cancellationToken).ConfigureAwait(false);
         }
     }

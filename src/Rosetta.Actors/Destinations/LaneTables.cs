@@ -46,7 +46,8 @@ sealed class LaneTables : IAsyncDisposable
     }
 
     /// <summary>Copies, adopts and forgets what the plan asks for. False: the plan changed meanwhile or a copy has to be tried again.</summary>
-    public async Task<bool> FollowAsync(DestinationPlan plan, bool stopping, CancellationToken cancellationToken)
+    /// <param name="copying">Told when the lane waits for a copy.</param>
+    public async Task<bool> FollowAsync(DestinationPlan plan, bool stopping, Action copying, CancellationToken cancellationToken)
     {
         var routes = plan.Tables.Where(t => t.Route is not null && !t.Paused).ToDictionary(t => t.Source, t => t.Route!);
         // Before anything is forgotten: what a table's changed choice has called off may still be landing.
@@ -82,6 +83,7 @@ sealed class LaneTables : IAsyncDisposable
         if (todo.Copies.Count == 0 && todo.Adoptions.Count == 0)
             return true;
 
+        copying();
         // The lane becomes a hold on the slot before the snapshot is taken: changes after it are found again by catching up, or are in the spill log.
         if (_context.Spill is not { IsWriting: true })
             _context.Hub.Detach(_context.Lane);

@@ -73,7 +73,7 @@ sealed class OrderRun(LaneContext context, IDestinationSession session, LandingG
         var before = counts.Recovered;
         var (table, errorClass) = (order.Request.Table is { } named ? TableName.Parse(named) : (TableName?)null, order.Request.Class);
         var run = new RecoveryRun(
-            session, letters.Store, letters.Queue, letters.Epoch, between, letters.Limits, l => errorClass is null || l.Failure?.Class == errorClass, time)
+            session, letters.Store, letters.Queue, letters.Epoch, between, letters.Limits, group => errorClass is null || group.Any(l => l.Failure?.Class == errorClass), time)
         {
             Told = t => lane.Progress(counts = new RecoveryCounts(before + t.Recovered, t.Failed, t.Remaining, t.Lost)),
         };

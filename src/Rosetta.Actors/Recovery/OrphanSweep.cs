@@ -6,16 +6,19 @@ namespace Rosetta.Actors.Recovery;
 
 /// <summary>
 /// Takes payloads out of the store that nobody will ask for: of changes that the destination has passed and that are not parked there. One that it has not passed yet
-/// may be about to be parked; and so may a row that a chunk has read again, whose place is behind us: it is parked between two groups, so it is looked for there once more.
+/// may be about to be parked, or was about to be when an earlier session ended, and is applied by this one; and so may a row that a chunk has read again, whose place is behind
+/// us: it is parked between two groups, so it is looked for there once more.
 /// </summary>
 /// <param name="between">Runs something between two groups of the stream.</param>
 sealed class OrphanSweep(IDestinationSession session, LaneLetters letters, Func<Func<CancellationToken, Task>, CancellationToken, Task> between)
 {
     const int Page = 500;
 
-    public async Task RunAsync(CancellationToken cancellationToken)
+    /// <returns>Where the last one is that the destination has not passed yet; null: there is none.</returns>
+    public async Task<Lsn?> RunAsync(CancellationToken cancellationToken)
     {
         var passed = session.Position;
+        Lsn? ahead = null;
         for (Position? after = null; ;)
         {
             var page = await letters.Store.ReadAsync(letters.Queue, null, after, Page, cancellationToken).ConfigureAwait(false);
@@ -29,8 +32,12 @@ sealed class OrphanSweep(IDestinationSession session, LaneLetters letters, Func<
                     await letters.Store.RemoveAsync(letters.Queue, letters.Epoch, table.Key, orphans, cancellationToken).ConfigureAwait(false);
             }
 
+            if (page.Count > 0 && page[^1].At.Commit is var last && last >= passed)
+                ahead = last;
+            if (page.Count == 0 && after is null)
+                await letters.Store.NoteIfEmptyAsync(letters.Queue, letters.Epoch, cancellationToken).ConfigureAwait(false);
             if (page.Count < Page)
-                return;
+                return ahead;
             after = page[^1].At;
         }
     }

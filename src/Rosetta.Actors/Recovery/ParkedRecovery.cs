@@ -1,8 +1,8 @@
 using Rosetta.Actors.Destinations;
 using Rosetta.Core.Chunks;
-using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 
 namespace Rosetta.Actors.Recovery;
@@ -20,17 +20,25 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     readonly Queue<LaneOrder> _orders = [];
     readonly CancellationTokenSource _stop = new();
     readonly HashSet<TableName> _shown = [];
+    readonly TaskCompletionSource _firstRound = new(TaskCreationOptions.RunContinuationsAsynchronously);
     CancellationTokenSource _called = new();
     Task _running = Task.CompletedTask;
     DateTimeOffset _nextPass;
     bool _hasEnded;
     bool _isSettled;
     bool _isSwept;
+    bool _hasSwept;
     long _supersedings;
+    Lsn? _ahead;
+
+    /// <summary>Done when everything that can be applied now has been, as far as it is its turn, or it could not be tried.</summary>
+    public Task FirstRound => _firstRound.Task;
 
     public void Start()
     {
-        if (context.Letters is { } letters)
+        if (context.Letters is not { } letters)
+            _firstRound.SetResult();
+        else
             _running = Task.Run(() => RunAsync(letters), CancellationToken.None);
     }
 
@@ -59,14 +67,13 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
         while (!_stop.IsCancellationRequested)
         {
             var called = Listen();
+            Note();
             try
             {
                 await SettleAsync(letters).ConfigureAwait(false);
                 await CarryOutAsync(letters).ConfigureAwait(false);
                 await SettleAsync(letters).ConfigureAwait(false);
-                if (time.GetUtcNow() >= _nextPass)
-                    await PassAsync(letters, called).ConfigureAwait(false);
-                Show(null);
+                Show(time.GetUtcNow() >= _nextPass ? await PassAsync(letters, called).ConfigureAwait(false) : null);
             }
             catch (OperationCanceledException) when (_stop.IsCancellationRequested)
             {
@@ -83,6 +90,7 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
                 _nextPass = time.GetUtcNow() + letters.Backoff.Interval;
             }
 
+            _firstRound.TrySetResult();
             using var awake = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, called);
             await Task.Delay(Pause(letters), time, awake.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -117,11 +125,20 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
         if (!_isSettled && letters.Records is { } records)
             await new AuditSettlement(session, letters, records).RunAsync(_stop.Token).ConfigureAwait(false);
         _isSettled = true;
+        await SweepAsync(letters).ConfigureAwait(false);
+    }
+
+    async Task SweepAsync(LaneLetters letters)
+    {
         // What chunks supersede leaves payloads too.
         var supersedings = session.Supersedings;
-        if (!_isSwept || supersedings != _supersedings)
-            await new OrphanSweep(session, letters, BetweenAsync).RunAsync(_stop.Token).ConfigureAwait(false);
-        (_isSwept, _supersedings) = (true, supersedings);
+        var isFirst = !_hasSwept;
+        if (_isSwept && supersedings == _supersedings && !(session.Position > _ahead))
+            return;
+        var ahead = await new OrphanSweep(session, letters, BetweenAsync).RunAsync(_stop.Token).ConfigureAwait(false);
+        // What an earlier session has left ahead is looked at once more; what comes later is this one's, which knows what it parks.
+        _ahead = isFirst ? ahead : null;
+        (_hasSwept, _isSwept, _supersedings) = (true, true, supersedings);
     }
 
     Task BetweenAsync(Func<CancellationToken, Task> work, CancellationToken cancellationToken) => gate.PassAsync(context.Lane.Passed, work, cancellationToken);
@@ -146,14 +163,16 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     }
 
     /// <param name="called">Ends after the transaction at hand: an order has come.</param>
-    async Task PassAsync(LaneLetters letters, CancellationToken called)
+    /// <returns>Why what failed could not be noted.</returns>
+    async Task<Fault?> PassAsync(LaneLetters letters, CancellationToken called)
     {
+        Fault? unnoted = null;
         if (session.Parked.Count > 0)
         {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, called);
             var run = new RecoveryRun(
                 session, letters.Store, letters.Queue, letters.Epoch, (work, _) => gate.PassAsync(context.Lane.Passed, work, either.Token), letters.Limits,
-                letter => letters.Backoff.Decide(letter, time.GetUtcNow()) == RecoveryChoice.Try, time);
+                group => letters.Backoff.IsDue(group, time.GetUtcNow()), time);
             try
             {
                 await run.RunAsync(null, _stop.Token, called).ConfigureAwait(false);
@@ -166,18 +185,23 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
             {
                 metrics.CountRecovered(run.Tally.Recovered);
             }
+
+            unnoted = run.Unnoted;
         }
 
         if (!called.IsCancellationRequested)
             _nextPass = time.GetUtcNow() + letters.Backoff.Interval;
+        return unnoted;
     }
+
+    void Note() => _shown.UnionWith(session.Parked.Keys);
 
     void Show(Fault? fault)
     {
         var parked = session.Parked;
+        Note();
         foreach (var (table, isWhole) in parked)
         {
-            _shown.Add(table);
             context.Status.Change(table, t => t.State is not (TableState.Streaming or TableState.InsertOnly or TableState.Parked) ? t : t with
             {
                 State = isWhole ? TableState.Parked : t.State == TableState.Parked ? TableState.Streaming : t.State,
@@ -201,6 +225,7 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
+        _firstRound.TrySetResult();
         lock (_gate)
             _hasEnded = true;
         _called.Dispose();

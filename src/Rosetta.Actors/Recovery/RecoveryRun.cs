@@ -1,4 +1,5 @@
 using Rosetta.Core.DeadLetters;
+using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
 using Rosetta.Core.Tables;
 
@@ -13,10 +14,10 @@ public readonly record struct RecoveryTally(long Recovered, long Failed, long Re
 /// that fails is halved until the groups that fail are alone. Those that fail by a unique constraint are tried together at the end: one may wait for another.
 /// </summary>
 /// <param name="between">Runs something between two groups of the stream.</param>
-/// <param name="wants">A group is tried when one of its changes is wanted.</param>
+/// <param name="wants">Which groups are tried.</param>
 sealed class RecoveryRun(
     IParkedChanges parked, IDeadLetterStore store, DeadLetterQueue queue, long epoch, Func<Func<CancellationToken, Task>, CancellationToken, Task> between, RecoveryLimits limits,
-    Func<DeadLetter, bool> wants, TimeProvider time)
+    Func<IReadOnlyList<DeadLetter>, bool> wants, TimeProvider time)
 {
     const string UniqueViolation = "23505";
     const string ExclusionViolation = "23P01";
@@ -24,6 +25,9 @@ sealed class RecoveryRun(
     RecoveryTally _tally;
 
     public RecoveryTally Tally => _tally;
+
+    /// <summary>Why tries that failed could not be noted; null: they were.</summary>
+    public Fault? Unnoted { get; private set; }
 
     /// <summary>Told how far it is.</summary>
     public Action<RecoveryTally> Told { get; init; } = static _ => { };
@@ -65,7 +69,7 @@ sealed class RecoveryRun(
                 var letters = await store.ReadAsync(queue, table, group.At, cancellationToken).ConfigureAwait(false);
                 if (letters.Count < group.At.Count)
                     Count(lost: group.At.Count);
-                else if (!letters.Any(wants))
+                else if (!wants(letters))
                     Count(skipped: letters.Count);
                 else
                     read.Add(new Letters(letters));
@@ -95,7 +99,16 @@ sealed class RecoveryRun(
         if (failure.Failure!.SqlState is UniqueViolation or ExclusionViolation)
             tied.Add(groups[0]);
         var at = failure.FailedAt ?? groups[0].All[0].At;
-        await store.RecordTriesAsync(queue, epoch, [new DeadLetterTry(table, at, failure.Failure, time.GetUtcNow())], cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await store.RecordTriesAsync(queue, epoch, [new DeadLetterTry(table, at, failure.Failure, time.GetUtcNow())], cancellationToken).ConfigureAwait(false);
+        }
+        catch (DeadLetterStoreException e)
+        {
+            // One that is full takes no note of it. Others may be applied, which makes room.
+            Unnoted ??= e.Fault;
+        }
+
         Count(failed: groups[0].All.Count);
         return false;
     }

@@ -42,6 +42,10 @@ public interface IDeadLetterStore : IAsyncDisposable
     /// <inheritdoc cref="AppendAsync" path="/exception"/>
     Task ReplaceAsync(DeadLetterQueue queue, long epoch, TableName table, Position at, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken);
 
+    /// <summary>Takes note that a queue is empty, if it is: an append that failed may have left it as one that has entries, which another store is refused for.</summary>
+    /// <inheritdoc cref="AppendAsync" path="/exception"/>
+    Task NoteIfEmptyAsync(DeadLetterQueue queue, long epoch, CancellationToken cancellationToken) => Task.CompletedTask;
+
     /// <summary>What is in a queue, by table, class and SQLSTATE.</summary>
     Task<IReadOnlyList<DeadLetterGroup>> SummarizeAsync(DeadLetterQueue queue, CancellationToken cancellationToken);
 

@@ -43,6 +43,11 @@ public sealed record RecoveryBackoff(TimeSpan Interval, int Tries)
     }
 
     /// <summary>
+    /// Whether what has to be applied together is tried: when it is the turn of one of them; or when none of them was ever refused, since what they waited behind is gone.
+    /// </summary>
+    public bool IsDue(IReadOnlyList<DeadLetter> group, DateTimeOffset now) => group.Any(l => Decide(l, now) == RecoveryChoice.Try) || group.All(l => l.Failure is null);
+
+    /// <summary>
     /// The pause after so many tries: doubled each time. Of what is transient not more than ten intervals, since it may be over at any moment; of what a person has to
     /// mend at the table or the server ten intervals to begin with, since nothing about the row will change that.
     /// </summary>

@@ -31,6 +31,9 @@ public sealed class LanePump(Lane lane, ILaneSink sink, GroupBounds bounds, Appl
     /// <summary>How far it has come.</summary>
     public Lsn Passed => sink.Passed;
 
+    /// <summary>Told when everything that has come is applied, and it waits for more.</summary>
+    public Action Idle { get; init; } = static () => { };
+
     /// <param name="log">Read from its cursor on.</param>
     /// <param name="until">Stop once this position has been passed; null to go on.</param>
     /// <param name="interrupt">Stops between two groups.</param>
@@ -124,6 +127,7 @@ public sealed class LanePump(Lane lane, ILaneSink sink, GroupBounds bounds, Appl
                 return true;
             if (_group.Count == 0 && !open)
             {
+                Idle();
                 switch (await gate.IdleAsync(token => WaitAsync(log, token), sink.Passed, idle).ConfigureAwait(false))
                 {
                     case null:

@@ -114,6 +114,11 @@ public sealed partial class RedisDeadLetterStore(string url, string prefix, Stor
         if (Says(result, RedisScripts.Gone)) throw new DeadLetterStoreException(StoreFaults.EntryLost(_connection.Where, _keys.Stream(queue, table)!));
     }
 
+    public async Task NoteIfEmptyAsync(DeadLetterQueue queue, long epoch, CancellationToken cancellationToken)
+    {
+        if (await record.IsMarkedAsync(queue, cancellationToken).ConfigureAwait(false)) await OpenAsync(queue, epoch, cancellationToken).ConfigureAwait(false);
+    }
+
     public async Task<Fault?> CheckAsync(CancellationToken cancellationToken)
     {
         try

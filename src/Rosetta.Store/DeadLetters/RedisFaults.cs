@@ -10,7 +10,7 @@ static class RedisFaults
     /// <summary>Of <see cref="RedisServerException"/>: Redis begins its errors with a word; of a script's error older versions say that word in the middle.</summary>
     static readonly (string Word, ErrorClass Class, string Remedy)[] Words =
     [
-        ("OOM", ErrorClass.Operator, "Redis is full, and deletes nothing (maxmemory-policy noeviction): give it more memory (CONFIG SET maxmemory ..., and in redis.conf)."),
+        ("OOM", ErrorClass.Operator, "Redis is full, and deletes nothing (maxmemory-policy noeviction): give it more memory (CONFIG SET maxmemory ..., and in redis.conf), or mend what refuses the changes: those that come back make room."),
         ("READONLY", ErrorClass.Transient, "It is a replica now: name the primary in REDIS_URL."),
         ("LOADING", ErrorClass.Transient, "It reads its data after a start; this ends by itself."),
         ("BUSY", ErrorClass.Transient, "Another script takes long there (SCRIPT KILL ends it)."),

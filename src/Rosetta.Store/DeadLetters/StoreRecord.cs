@@ -71,6 +71,14 @@ public sealed class StoreRecord(ConfigDatabase database, Guid installation)
         return isNewest ? isInUse : throw new FencedException("the config database", epoch);
     }
 
+    /// <summary>The queue may have entries in a Redis.</summary>
+    /// <exception cref="DeadLetterStoreException">The config database is away.</exception>
+    internal Task<bool> IsMarkedAsync(DeadLetterQueue queue, CancellationToken cancellationToken) => GuardAsync(() => database.ReadAsync(
+        connection => connection.ExecuteScalarAsync<bool>(new CommandDefinition(
+            "SELECT EXISTS (SELECT FROM dead_letter_queues WHERE pipeline_id = @PipelineId AND destination_id = @DestinationId AND generation = @Generation)",
+            new { queue.PipelineId, queue.DestinationId, queue.Generation }, cancellationToken: cancellationToken)),
+        cancellationToken));
+
     /// <summary>The queue is empty. By an older epoch nothing is done.</summary>
     /// <exception cref="DeadLetterStoreException">The config database is away.</exception>
     internal Task UnmarkAsync(DeadLetterQueue queue, long epoch, CancellationToken cancellationToken) => GuardAsync(() => database.WriteAsync(

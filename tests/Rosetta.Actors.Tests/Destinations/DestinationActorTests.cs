@@ -159,6 +159,32 @@ public sealed class DestinationActorTests : TestKit
     }
 
     [Fact]
+    public async Task Should_show_what_is_wrong_until_it_gets_by_not_whenever_it_tries_again()
+    {
+        var entered = new TaskCompletionSource();
+        var proceed = new TaskCompletionSource();
+        var calls = 0;
+        _destination.Before = async () =>
+        {
+            if (Interlocked.Increment(ref calls) == 1)
+                throw new FaultException(new Fault(ErrorClass.Operator, "the disk is full", "make room"));
+            entered.TrySetResult();
+            await proceed.Task;
+        };
+        Start();
+        await AttachAsync();
+        await DeliverAsync(1);
+        await FailedAsync("the disk is full");
+        Advance(TimeSpan.FromSeconds(30));
+        await entered.Task.WaitAsync(Limit);
+        Assert.Equal("the disk is full", _status.Fault?.Reason);
+        Assert.True(_lane.Failing);
+        proceed.SetResult();
+        await WaitForAsync(() => _status.Fault is null && !_lane.Failing, "it is over");
+        Assert.Single(_destination.Applied);
+    }
+
+    [Fact]
     public async Task Should_stop_while_it_waits_to_try_again_and_stay_a_hold_on_the_slot()
     {
         _destination.FailWith(new IOException("reset"));

@@ -17,8 +17,10 @@ public sealed class RecoveryRunTests
     readonly Parked _parked = new();
     readonly Letters _store = new();
 
-    Task<RecoveryTally> RunAsync(Func<DeadLetter, bool>? wants = null, int groups = 100, CancellationToken enough = default) => new RecoveryRun(
-        _parked, _store, Queue, 7, (work, token) => work(token), new RecoveryLimits(groups, 2), wants ?? (static _ => true), TimeProvider.System).RunAsync(null, default, enough);
+    Task<RecoveryTally> RunAsync(Func<DeadLetter, bool>? wants = null, int groups = 100, CancellationToken enough = default) => Run(wants, groups).RunAsync(null, default, enough);
+
+    RecoveryRun Run(Func<DeadLetter, bool>? wants = null, int groups = 100) => new(
+        _parked, _store, Queue, 7, (work, token) => work(token), new RecoveryLimits(groups, 2), group => wants is null || group.Any(wants), TimeProvider.System);
 
     void Park(int group, params int[] at)
     {
@@ -50,6 +52,19 @@ public sealed class RecoveryRunTests
         Assert.Equal(9, _parked.Tried.Count);
         Assert.Equal([At(5)], _store.All.Keys);
         Assert.Equal((At(5), "23514"), (_store.Tries.Single().At, _store.Tries.Single().Failure.SqlState));
+    }
+
+    [Fact]
+    public async Task Should_try_all_that_comes_after_one_that_fails_though_the_store_is_too_full_to_note_it()
+    {
+        for (var group = 1; group <= 8; group++)
+            Park(group, group);
+        _parked.Failing.Add(1);
+        _store.Full = new DeadLetterStoreException(new Fault(ErrorClass.Operator, "full", "make room"));
+        var run = Run(groups: 2);
+        Assert.Equal(new RecoveryTally(7, 1, 0, 0), await run.RunAsync(null, default));
+        Assert.Equal("full", run.Unnoted?.Reason);
+        Assert.Equal([At(1)], _store.All.Keys);
     }
 
     [Fact]
@@ -140,13 +155,16 @@ public sealed class RecoveryRunTests
 
         public List<DeadLetterTry> Tries { get; } = [];
 
+        /// <summary>What writes fail with that take room.</summary>
+        public DeadLetterStoreException? Full { get; set; }
+
         public Task<IReadOnlyList<DeadLetter>> ReadAsync(DeadLetterQueue queue, TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken) =>
             Task.FromResult<IReadOnlyList<DeadLetter>>([.. at.Where(All.ContainsKey).Select(a => All[a])]);
 
         public Task RecordTriesAsync(DeadLetterQueue queue, long epoch, IReadOnlyList<DeadLetterTry> tries, CancellationToken cancellationToken)
         {
             Tries.AddRange(tries);
-            return Task.CompletedTask;
+            return Full is null ? Task.CompletedTask : Task.FromException(Full);
         }
 
         public Task RemoveAsync(DeadLetterQueue queue, long epoch, TableName table, IReadOnlyList<Position> at, CancellationToken cancellationToken)

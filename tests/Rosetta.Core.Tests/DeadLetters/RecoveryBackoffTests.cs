@@ -47,6 +47,17 @@ public sealed class RecoveryBackoffTests
     }
 
     [Fact]
+    public void Should_try_a_group_when_one_of_it_is_due_or_when_what_all_of_it_waited_behind_is_gone()
+    {
+        var (waits, rests, due) = (Letter(null), Letter(ErrorClass.Data, 1, 1), Letter(ErrorClass.Data, 1, 100));
+        Assert.True(Backoff.IsDue([due, waits], Now));
+        Assert.True(Backoff.IsDue([rests, waits, due], Now));
+        Assert.False(Backoff.IsDue([rests, waits], Now));
+        Assert.False(Backoff.IsDue([Letter(ErrorClass.Data, 10, 1_000_000), waits], Now));
+        Assert.True(Backoff.IsDue([waits, waits], Now));
+    }
+
+    [Fact]
     public void Should_not_try_what_waits_behind_another_one_by_itself() => Assert.Equal(RecoveryChoice.Behind, Backoff.Decide(Letter(null), Now));
 
     [Fact]

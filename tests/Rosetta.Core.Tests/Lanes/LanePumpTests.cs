@@ -374,6 +374,19 @@ public sealed class LanePumpTests : IDisposable
         await Wait.UntilAsync(() => lane.Behind > TimeSpan.Zero, "a detached lane is behind");
     }
 
+    [Fact]
+    public async Task Should_tell_that_it_waits_for_more_when_everything_that_has_come_is_applied_and_not_before()
+    {
+        var idle = new TaskCompletionSource<int>();
+        var pump = new LanePump(_lane, new DestinationSink(_lane, _session), Bounds, (result, bytes, _) => _applied.Add((result, bytes)), _gate) { Idle = () => idle.TrySetResult(_applied.Count) };
+        Append(_stream.Transaction(), _stream.Transaction());
+        var running = pump.RunAsync(_log, null, _interrupt.Token, _cancel.Token);
+        Assert.True(await idle.Task.WaitAsync(Wait.DefaultDeadline) > 0);
+        Assert.Equal(new Lsn(210), _lane.Passed);
+        await _interrupt.CancelAsync();
+        await running;
+    }
+
     void Append(params ChangeBatch[] batches)
     {
         foreach (var batch in batches)

@@ -87,6 +87,29 @@ public sealed class RedisDurabilityTests(StoreFixture fixture)
     }
 
     [Fact]
+    public async Task Should_take_note_that_nothing_is_left_of_an_append_that_failed()
+    {
+        await using var server = await RedisServer.StartAsync(new RedisServerOptions { Durable = true });
+        await using var config = await fixture.NewStoreAsync();
+        await using var store = NewStore(config, Url(server));
+        var (queue, epoch) = await NewQueueAsync(config);
+        await store.OpenAsync(queue, epoch, CancellationToken.None);
+        await CommandAsync(server, "CONFIG", "SET", "maxmemory", "1");
+        await Assert.ThrowsAsync<DeadLetterStoreException>(() => AppendAsync(store, queue, epoch, 1, 10));
+        Assert.Equal(1, await MarkedAsync());
+
+        // Also while it is full: whoever never has to park anything again may choose another store.
+        await store.NoteIfEmptyAsync(queue, epoch, CancellationToken.None);
+        Assert.Equal(0, await MarkedAsync());
+        await CommandAsync(server, "CONFIG", "SET", "maxmemory", "0");
+        await AppendAsync(store, queue, epoch, 1, 10);
+        await store.NoteIfEmptyAsync(queue, epoch, CancellationToken.None);
+        Assert.Equal(1, await MarkedAsync());
+
+        Task<long> MarkedAsync() => config.ScalarAsync<long>("SELECT count(*) FROM dead_letter_queues");
+    }
+
+    [Fact]
     public async Task Should_say_what_a_forbidden_config_and_a_wrong_password_need()
     {
         await using var server = await RedisServer.StartAsync(new RedisServerOptions { Durable = true, Password = "adm1n" });
