@@ -27,7 +27,7 @@ public sealed class FullDiskTests(ITestOutputHelper output)
             // As long as a row that has to be parked in front of it does not fit; this one comes behind it.
             await stage.AssertHeldAsync(traffic, "ERROR", "Make room on the disk of the config database", "dead_letters");
             await disk.GrowAsync();
-            await stage.AssertParksAgainAsync();
+            await stage.AssertGoesOnAsync();
         }
 
         output.WriteLine($"{await stage.ParkedAsync()} changes parked");

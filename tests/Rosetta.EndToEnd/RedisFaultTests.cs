@@ -1,4 +1,5 @@
 using System.Globalization;
+using Rosetta.Client.Answers;
 using Rosetta.EndToEnd.Stage;
 using Rosetta.Testing.Servers;
 using Rosetta.Testing.Waiting;
@@ -20,21 +21,27 @@ public sealed class RedisFaultTests(ITestOutputHelper output)
         await using var stage = await RefusalStage.StartAsync(output, redis);
         await using (var traffic = stage.Traffic(Random.Shared.Next()))
         {
-            await Wait.UntilAsync(
-                async () =>
-                {
-                    await stage.Source.ExecuteAsync(RefusalStage.LargePoison, Installation.Database);
-                    return (await stage.BadAsync()).HealthStatus == "ERROR";
-                },
-                "Redis to be full", Installation.Patience);
-            await stage.AssertHeldAsync(traffic, "ERROR", "is full", "CONFIG SET maxmemory");
-            output.WriteLine($"{await stage.ParkedAsync()} changes parked");
+            await FillAsync(stage, traffic);
             // Whichever incarnation finds it full.
-            await stage.Node.KillAsync();
-            await stage.Node.StartAsync();
+            await stage.KillNodeAsync();
             await stage.AssertHeldAsync(traffic, "ERROR", "is full", "CONFIG SET maxmemory");
             await RedisLetters.RunAsync(redis, "CONFIG SET maxmemory 200mb");
-            await stage.AssertParksAgainAsync();
+            await stage.AssertGoesOnAsync();
+        }
+
+        await stage.AssertHealsAsync();
+    }
+
+    [Fact]
+    public async Task Should_make_room_in_a_full_Redis_by_what_can_be_applied_again()
+    {
+        await using var redis = await RedisServer.StartAsync(Durable(("maxmemory", "4mb"), ("maxmemory-policy", "noeviction")));
+        await using var stage = await RefusalStage.StartAsync(output, redis);
+        await using (var traffic = stage.Traffic(Random.Shared.Next()))
+        {
+            await FillAsync(stage, traffic);
+            await stage.DropConstraintAsync();
+            await stage.AssertGoesOnAsync();
         }
 
         await stage.AssertHealsAsync();
@@ -52,7 +59,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output)
             await stage.AssertHeldAsync(traffic, "ERROR", error, remedy);
             Assert.Equal((0, 0), (await stage.ParkedAsync(), await RedisLetters.CountAsync(redis)));
             await RedisLetters.FollowAsync(redis, (await stage.BadAsync()).Remedy!);
-            await stage.AssertParksAgainAsync();
+            await stage.AssertGoesOnAsync();
         }
 
         await stage.AssertHealsAsync();
@@ -71,7 +78,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output)
             await stage.AssertHeldAsync(traffic, "RETRYING", "does not answer", "Start it, or correct REDIS_URL");
             Assert.Equal(0, await stage.ParkedAsync());
             await redis.StartAsync();
-            await stage.AssertParksAgainAsync();
+            await stage.AssertGoesOnAsync();
             for (var i = 0; i < 5; i++)
             {
                 // Wherever it is in the middle of what it does.
@@ -80,7 +87,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output)
                 if (i == 2)
                     await stage.AssertHeldAsync(traffic, "RETRYING", "does not answer", "Start it, or correct REDIS_URL");
                 await redis.StartAsync();
-                await stage.AssertParksAgainAsync();
+                await stage.AssertGoesOnAsync();
             }
 
             output.WriteLine($"{await stage.ParkedAsync()} changes parked");
@@ -101,8 +108,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output)
             await stage.AssertHeldAsync(traffic, "ERROR", "was emptied, or exchanged", "DELETE FROM dead_letter_store", "rosetta dlq discard", "resync");
             // What is parked is not taken for done, by this incarnation or the next one.
             Assert.True(await stage.ParkedAsync() >= 20);
-            await stage.Node.KillAsync();
-            await stage.Node.StartAsync();
+            await stage.KillNodeAsync();
             await stage.AssertHeldAsync(traffic, "ERROR", "was emptied, or exchanged", "DELETE FROM dead_letter_store", "rosetta dlq discard", "resync");
             Assert.True(await stage.ParkedAsync() >= 20);
             Assert.Equal(0, await RedisLetters.CountAsync(redis));
@@ -111,13 +117,18 @@ public sealed class RedisFaultTests(ITestOutputHelper output)
             await stage.DropConstraintAsync();
             await stage.Installation.Config.ExecuteAsync("DELETE FROM dead_letter_store", "rosetta");
             var destination = $"pipelines/{stage.Pipeline}/destinations/{(await Installation.DestinationIdsAsync(stage.Node.Api, stage.Pipeline))[1]}";
-            await stage.Node.Api.PostAsync($"{destination}/dlq/discard", new { table = "public.orders", reason = "lost" });
-            await Wait.UntilAsync(async () => await stage.ParkedAsync() == 0, "what was lost to be taken out", Installation.Patience);
-            await stage.Node.Api.PostAsync($"{destination}/tables/public.orders/resync");
-            await Wait.UntilAsync(async () => await stage.ParkedAsync() == 0 && (await stage.BadAsync()).LastError is null, "the table to be made equal", Installation.Patience);
+            // Changes that do not fit what is left without them are parked from then on, and come back after the copy.
+            var order = (await stage.Node.Api.PostAsync($"{destination}/dlq/discard", new { table = "public.orders", reason = "lost" })).As<RecoveryStarted>().RecoveryId;
+            await Wait.UntilAsync(
+                async () => (await stage.Node.Api.GetAsync($"{destination}/recover-dlq/{order}")).As<Recovery>() is { State: "COMPLETED", Discarded: >= 20 },
+                "what was lost to be taken out", Installation.Patience);
+            var request = (await stage.Node.Api.PostAsync($"{destination}/tables/public.orders/resync")).As<DestinationTable>().RequestId;
+            await Wait.UntilAsync(
+                async () => await stage.BadAsync() is { LastError: null, Tables: { } tables } && tables.Any(t => t.LastResync?.RequestId == request), "the table to be made equal", Installation.Patience);
+            output.WriteLine($"{await stage.ParkedAsync()} changes parked after the resync");
         }
 
-        await stage.AssertEqualAsync();
+        await stage.AssertHealsAsync();
     }
 
     [Fact]
@@ -147,6 +158,19 @@ public sealed class RedisFaultTests(ITestOutputHelper output)
         await StepTable.AssertEqualAsync(stage.Installation);
         await redis.StartAsync();
         await stage.AssertEqualAsync();
+    }
+
+    async Task FillAsync(RefusalStage stage, SteadyTraffic traffic)
+    {
+        await Wait.UntilAsync(
+            async () =>
+            {
+                await stage.Source.ExecuteAsync(RefusalStage.LargePoison, Installation.Database);
+                return (await stage.BadAsync()).HealthStatus == "ERROR";
+            },
+            "Redis to be full", Installation.Patience);
+        await stage.AssertHeldAsync(traffic, "ERROR", "is full", "CONFIG SET maxmemory");
+        output.WriteLine($"{await stage.ParkedAsync()} changes parked");
     }
 
     static RedisServerOptions Durable(params (string Name, string Value)[] settings) => new() { Durable = true, Settings = settings.ToDictionary(s => s.Name, s => s.Value) };

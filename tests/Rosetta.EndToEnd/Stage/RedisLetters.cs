@@ -6,15 +6,18 @@ namespace Rosetta.EndToEnd.Stage;
 /// <summary>A Redis with dead letters, looked at and managed as its operator does.</summary>
 static class RedisLetters
 {
-    /// <summary>Everything that is kept of dead letters: entries of streams, places in indexes, notes of tries. A pipeline that is done leaves none.</summary>
-    public static async Task<long> CountAsync(RedisServer redis)
+    /// <summary>How many things are kept of dead letters, see <see cref="FindAsync"/>.</summary>
+    public static async Task<long> CountAsync(RedisServer redis) => (await FindAsync(redis)).Values.Sum();
+
+    /// <summary>Everything that is kept of dead letters, by key: entries of streams, places in indexes, notes of tries. A pipeline that is done leaves none.</summary>
+    public static async Task<IReadOnlyDictionary<string, long>> FindAsync(RedisServer redis)
     {
         await using var connection = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
         var database = connection.GetDatabase();
-        long count = 0;
+        var found = new Dictionary<string, long>();
         await foreach (var key in connection.GetServer(redis.Host, redis.Port).KeysAsync(pattern: "rosetta:dlq:*"))
         {
-            count += await database.KeyTypeAsync(key) switch
+            var count = await database.KeyTypeAsync(key) switch
             {
                 RedisType.Stream => await database.StreamLengthAsync(key),
                 RedisType.SortedSet => await database.SortedSetLengthAsync(key),
@@ -23,9 +26,11 @@ static class RedisLetters
                 RedisType.Hash => (await database.HashKeysAsync(key)).LongCount(field => field != "epoch"),
                 _ => 0,
             };
+            if (count > 0)
+                found[key!] = count;
         }
 
-        return count;
+        return found;
     }
 
     public static async Task<string?> RunAsync(RedisServer redis, string command)

@@ -21,6 +21,7 @@ sealed class RefusalStage : IAsyncDisposable
 
     readonly ITestOutputHelper _output;
     int _poison = 1_000_000;
+    DateTimeOffset _startedAt = DateTimeOffset.MinValue;
 
     RefusalStage(Installation installation, NodeProcess node, int pipeline, RedisServer? redis, ITestOutputHelper output) =>
         (Installation, Node, Pipeline, Redis, _output) = (installation, node, pipeline, redis, output);
@@ -58,6 +59,14 @@ sealed class RefusalStage : IAsyncDisposable
         return new RefusalStage(installation, node, pipeline, redis, output);
     }
 
+    /// <summary>Another incarnation; what the one before has shown does not count any more.</summary>
+    public async Task KillNodeAsync()
+    {
+        await Node.KillAsync();
+        _startedAt = DateTimeOffset.UtcNow;
+        await Node.StartAsync();
+    }
+
     /// <param name="seed">Printed.</param>
     public SteadyTraffic Traffic(int seed)
     {
@@ -90,26 +99,22 @@ sealed class RefusalStage : IAsyncDisposable
     {
         var poison = await PoisonAsync();
         PipelineDestination? last = null;
-        try
-        {
-            await Wait.UntilAsync(
-                async () => (last = await BadAsync()).HealthStatus == health && words.All(w => $"{last.LastError} {last.Remedy}".Contains(w, StringComparison.Ordinal)),
-                $"{health} to be shown with {string.Join(", ", words)}", Installation.Patience);
-        }
-        catch (TimeoutException e)
-        {
-            throw new TimeoutException($"{e.Message}\nIt shows {last}", e);
-        }
-
+        await Wait.UntilAsync(
+            async () =>
+            {
+                var shown = await Installation.PipelineAsync(Node.Api, Pipeline);
+                last = shown.Destinations[1];
+                return shown.Runtime is { State: "DEGRADED", Since: { } since } && since >= _startedAt && last.HealthStatus == health
+                    && words.All(w => $"{last.LastError} {last.Remedy}".Contains(w, StringComparison.Ordinal));
+            },
+            $"{health} to be shown with {string.Join(", ", words)}", Installation.Patience);
         _output.WriteLine($"{last!.HealthStatus} {last.Lane}: {last.LastError}\n    remedy: {last.Remedy}");
         await traffic.WaitForAsync(300);
         var end = await EndAsync();
         await Wait.UntilAsync(
             async () => (await Installation.PipelineAsync(Node.Api, Pipeline)).Destinations[0] is { HealthStatus: "HEALTHY", AppliedLsn: { } applied } && Installation.Lsn(applied) >= end,
             "the other destination to follow", Installation.Patience);
-        var pipeline = await Installation.PipelineAsync(Node.Api, Pipeline);
-        Assert.Equal("DEGRADED", pipeline.Runtime.State);
-        Assert.True(Installation.Lsn(pipeline.Destinations[1].AppliedLsn) < poison, "The destination went by a row that it refuses and that is nowhere.");
+        Assert.True(Installation.Lsn((await BadAsync()).AppliedLsn) < poison, "The destination went by a row that it refuses and that is nowhere.");
         Assert.True(await StoredAsync() < poison, "The position that the destination stores went by a row that it refuses and that is nowhere.");
         Assert.True(await SlotAsync() < poison, "The slot went by a row that is nowhere else.");
     }
@@ -130,11 +135,11 @@ sealed class RefusalStage : IAsyncDisposable
         _output.WriteLine($"{await ParkedAsync()} changes of {held!.Length} keys parked, all other rows equal");
     }
 
-    /// <summary>Nothing is wrong any more with where changes are parked: those that come are.</summary>
-    public async Task AssertParksAgainAsync()
+    /// <summary>Nothing is wrong any more with where changes are parked: those that come are, or are applied if nothing refuses them.</summary>
+    public async Task AssertGoesOnAsync()
     {
         var poison = await PoisonAsync();
-        await Wait.UntilAsync(async () => await BadAsync() is { AppliedLsn: { } applied, LastError: null } && Installation.Lsn(applied) >= poison, "parking to go on", Installation.Patience);
+        await Wait.UntilAsync(async () => await BadAsync() is { AppliedLsn: { } applied, LastError: null } && Installation.Lsn(applied) >= poison, "the destination to go on", Installation.Patience);
     }
 
     /// <summary>Once nothing refuses them, all parked changes come back; everything is equal, and nothing is left of them anywhere.</summary>
@@ -157,7 +162,14 @@ sealed class RefusalStage : IAsyncDisposable
     {
         await Installation.WaitUntilCaughtUpAsync(Node.Api, Pipeline);
         await StepTable.AssertEqualAsync(Installation);
-        await Wait.UntilAsync(async () => await LeftAsync() == 0, "no payload to be left", Installation.Patience);
+        await Wait.UntilAsync(
+            async () =>
+            {
+                var left = await LeftAsync();
+                Wait.Saw(() => string.Join("; ", left));
+                return left.Count == 0;
+            },
+            "no payload to be left", Installation.Patience);
         await Wait.UntilAsync(
             async () => (await Installation.PipelineAsync(Node.Api, Pipeline)).Destinations.All(d => d is { LastError: null, Tables: { } tables } && tables.All(t => t is { State: "STREAMING", Error: null })),
             "nothing to be shown any more", Installation.Patience);
@@ -172,9 +184,13 @@ sealed class RefusalStage : IAsyncDisposable
         await Bad.ScalarAsync<string>("SELECT position::text FROM rosetta.position ORDER BY updated_at DESC LIMIT 1", Installation.Database));
 
     /// <summary>What is in the stores of payloads, and in what they know of them.</summary>
-    async Task<long> LeftAsync() =>
-        await Installation.Config.ScalarAsync<long>("SELECT (SELECT count(*) FROM dead_letters) + (SELECT count(*) FROM dead_letter_queues)", "rosetta")
-        + (Redis is null ? 0 : await RedisLetters.CountAsync(Redis));
+    async Task<IReadOnlyList<string?>> LeftAsync()
+    {
+        var left = new List<string?>(Redis is null ? [] : (await RedisLetters.FindAsync(Redis)).Select(k => $"{k.Key}: {k.Value}"));
+        foreach (var table in (string[])["dead_letters", "dead_letter_queues"])
+            left.AddRange(await Installation.Config.QueryAsync<string>($"SELECT '{table}: ' || t FROM {table} t LIMIT 5", "rosetta"));
+        return left;
+    }
 
     public ValueTask DisposeAsync() => Installation.DisposeAsync();
 }
