@@ -103,6 +103,7 @@ public static class RosettaApi
         api.MapBackfills();
         api.MapVerify();
         api.MapDeadLetters();
+        api.MapDeadLetterAudit();
         api.MapRecoveries();
         api.MapPresets();
         api.MapConfig();

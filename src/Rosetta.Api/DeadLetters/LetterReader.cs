@@ -9,8 +9,8 @@ namespace Rosetta.Api.DeadLetters;
 sealed class LetterReader(LetterQueue queue, LetterFilter filter) : IAsyncDisposable
 {
     /// <summary>Entries that are read at once, and what a page of answers holds of payloads, at most: both are in memory.</summary>
-    const int Portion = 50;
-    const long PageBytes = 16 << 20;
+    public const int Portion = 50;
+    public const long PageBytes = 16 << 20;
 
     /// <summary>Entries that are looked at for one page of a filter that fits few.</summary>
     const int MostLooked = 10_000;
@@ -40,7 +40,7 @@ sealed class LetterReader(LetterQueue queue, LetterFilter filter) : IAsyncDispos
 
     public async Task<IReadOnlyList<LetterAnswer>> ShowAsync(IReadOnlyList<DeadLetter> letters, CancellationToken cancellationToken)
     {
-        var decoded = letters.Select(Decode).ToList();
+        var decoded = letters.Select(l => Decode(l.Payload)).ToList();
         var readable = new Queue<ReadableChange>(await _readable.ReadAsync([.. decoded.Select(d => d.Change).OfType<ParkedChange>()], cancellationToken));
         return [.. letters.Select((letter, i) =>
         {
@@ -51,7 +51,7 @@ sealed class LetterReader(LetterQueue queue, LetterFilter filter) : IAsyncDispos
 
     public async Task<LetterDetailAnswer> ShowWithCurrentAsync(DeadLetter letter, Func<ParkedChange, ReadableChange, Task<RowThere>> current, CancellationToken cancellationToken)
     {
-        var (change, problem) = Decode(letter);
+        var (change, problem) = Decode(letter.Payload);
         var readable = change is null ? null : (await _readable.ReadAsync([change], cancellationToken))[0];
         var row = readable is null ? new RowThere(null, problem) : await current(change!, readable);
         return new LetterDetailAnswer(
@@ -61,11 +61,12 @@ sealed class LetterReader(LetterQueue queue, LetterFilter filter) : IAsyncDispos
 
     public ValueTask DisposeAsync() => _readable.DisposeAsync();
 
-    static (ParkedChange? Change, string? Problem) Decode(DeadLetter letter)
+    /// <returns>The change, or why it cannot be shown.</returns>
+    public static (ParkedChange? Change, string? Problem) Decode(ReadOnlyMemory<byte> payload)
     {
         try
         {
-            return (ParkedChange.Decode(letter.Payload), null);
+            return (ParkedChange.Decode(payload), null);
         }
         catch (FormatException e)
         {

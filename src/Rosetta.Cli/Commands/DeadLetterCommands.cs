@@ -32,6 +32,11 @@ static class DeadLetterCommands
             async i => i.Show<DeadLetterDetail>(await i.GetAsync($"{await PathAsync(i)}/{Uri.EscapeDataString(i.Value(EntryArgument))}"), DeadLetterView.Render),
             PipelineArgument, DestinationArgument, EntryArgument),
         Verb.Create("export", "All of them as JSON Lines, one a line", ExportAsync, PipelineArgument, DestinationArgument, TableOption, ClassOption, StateOption),
+        Verb.Create(
+            "audit", "Who edited or discarded which of them, the newest first",
+            async i => i.Show<DeadLetterAudit>(
+                await i.GetAsync($"{await PathAsync(i)}/audit?limit={i.Value(LimitOption)}{Part(i, TableOption, "table")}{Part(i, AfterOption, "after")}"), DeadLetterAuditView.Render),
+            PipelineArgument, DestinationArgument, TableOption, LimitOption, AfterOption),
         .. RecoveryCommands.Create()]);
 
     public static async Task<string> PathAsync(Invocation i) =>

@@ -86,5 +86,5 @@ static class DeadLetterView
 
     static string Mark(string state) => $"[{(state == "EXHAUSTED" ? "red" : "yellow")}]{Markup.Escape(state)}[/]";
 
-    static string Time(DateTimeOffset time) => time.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    internal static string Time(DateTimeOffset time) => time.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 }

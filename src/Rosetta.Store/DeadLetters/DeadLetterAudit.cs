@@ -15,7 +15,7 @@ namespace Rosetta.Store.DeadLetters;
 /// Which parked changes were edited or discarded, by whom and why, with what they were. A record is written before anything is done and completed after it: whoever finds
 /// an open one asks the destination whether it was. Writes carry the epoch.
 /// </summary>
-public sealed class DeadLetterAudit(ConfigDatabase database)
+public sealed partial class DeadLetterAudit(ConfigDatabase database)
 {
     /// <summary>Records that changes are about to be discarded.</summary>
     /// <param name="at">All of one table.</param>

@@ -66,6 +66,31 @@ public sealed class DeadLetterCommandTests : IAsyncLifetime
         Assert.Equal(1, (await ProgramRun.RosettaAsync(_api.Address, "dlq export 8 3")).ExitCode);
     }
 
+    [Fact]
+    public async Task Should_show_who_edited_and_discarded_what()
+    {
+        const string Audit =
+            """
+            {"items": [
+              {"id": "12", "action": "EDIT", "state": "PENDING", "recorded_at": "2026-01-01T00:00:00+00:00", "done_at": null, "requested_by": null, "reason": null, "recovery_id": "8",
+               "table": "public.orders", "entry": "10-1", "operation": "UPDATE", "key": ["7"], "old": null, "new": {"id": "7", "v [n]": "1", "w": "x"}, "edited": {"id": "7", "v [n]": "2", "w": null},
+               "unchanged": [], "as_bytes": [], "error": "no", "sqlstate": "23514", "error_class": "DATA", "note": null},
+              {"id": "11", "action": "DISCARD", "state": "COMPLETED", "recorded_at": "2026-01-01T00:00:00+00:00", "done_at": "2026-01-02T03:04:05+00:00", "requested_by": "a [b]", "reason": "gone",
+               "recovery_id": "7", "table": "public.a", "entry": "8-0", "operation": "DELETE", "key": ["5"], "old": {"id": "5"}, "new": null, "edited": null, "unchanged": [], "as_bytes": [],
+               "error": null, "sqlstate": null, "error_class": null, "note": null},
+              {"id": "10", "action": "DISCARD", "state": "COMPLETED", "recorded_at": "2026-01-01T00:00:00+00:00", "done_at": "2026-01-02T00:00:00+00:00", "requested_by": null, "reason": null,
+               "recovery_id": "7", "table": "public.a", "entry": "7-0", "operation": null, "key": null, "old": null, "new": null, "edited": null, "unchanged": [], "as_bytes": [],
+               "error": null, "sqlstate": null, "error_class": null, "note": "not there"}], "next": "10"}
+            """;
+        _api.Answer($"GET {Path}/audit?limit=100", Audit).Answer($"GET {Path}/audit?limit=3&table=public.a&after=13", Audit);
+        await AssertShowsAsync("dlq audit shop warehouse", "10-1", "EDIT", "PENDING", "v [n]: 1 -> 2, w: x -> NULL", "a [b]", "2026-01-02 03:04:05Z", "gone", "id: 5", "not there", "--after 10");
+        var json = await ProgramRun.RosettaAsync(_api.Address, "dlq audit shop warehouse --table public.a --limit 3 --after 13 --json");
+        Assert.True(json.ExitCode == 0, json.Errors);
+        var items = System.Text.Json.Nodes.JsonNode.Parse(json.Output)!["items"]!.AsArray();
+        Assert.Equal(["12", "11", "10"], items.Select(i => (string)i!["id"]!));
+        Assert.Equal("2", (string)items[0]!["edited"]!["v [n]"]!);
+    }
+
     async Task AssertShowsAsync(string command, params string[] parts)
     {
         var run = await ProgramRun.RosettaAsync(_api.Address, command);
