@@ -126,6 +126,7 @@ public sealed class SpillFaultTests(ITestOutputHelper output)
 
         await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
         await StepTable.AssertEqualAsync(installation);
+        await Wait.UntilAsync(async () => await installation.Config.ScalarAsync<long>("SELECT count(*) FROM spill_parts", "rosetta") == 0, "nothing to be left of the log", Installation.Patience);
 
         async Task<PipelineRequest> ResyncAsync()
         {
@@ -135,6 +136,43 @@ public sealed class SpillFaultTests(ITestOutputHelper output)
                 async () => (await Installation.PipelineAsync(node.Api, pipeline)) is not null && (await node.Api.GetAsync($"pipelines/{pipeline}/requests/{id}")).As<PipelineRequest>() is { IsOpen: false } ended ? ended : null,
                 "the resync to end", Installation.Patience);
         }
+    }
+
+    [Fact]
+    public async Task Should_leave_nothing_of_a_log_behind_when_its_destination_is_resynced_or_taken_out()
+    {
+        await using var installation = await StageAsync(targets: 2);
+        var dead = installation.Targets[1];
+        var node = await installation.StartNodeAsync(Settings());
+        var pipeline = await StartAsync(installation, node);
+        var id = (await Installation.DestinationIdsAsync(node.Api, pipeline))[1];
+        await SpillAsync(5);
+        // Nothing more is written, so that no new log is begun, whose opening would sweep.
+        await node.Api.PostAsync($"pipelines/{pipeline}/resync", new { destination_ids = new[] { id } });
+        await NothingIsLeftAsync();
+        await dead.StartAsync();
+        await installation.WaitUntilCaughtUpAsync(node.Api, pipeline);
+        await StepTable.AssertEqualAsync(installation);
+
+        await SpillAsync(6);
+        await node.Api.DeleteAsync($"pipelines/{pipeline}/destinations/{id}");
+        await NothingIsLeftAsync();
+
+        async Task SpillAsync(int seed)
+        {
+            var random = new Random(seed);
+            await using (SteadyTraffic.Start(installation.SourceConnection, TimeSpan.FromMilliseconds(20), () => StepTable.Statement(random)))
+            {
+                await dead.StopAsync();
+                await SpilledAsync(node, pipeline);
+            }
+
+            Assert.True(await PartsAsync() > 0);
+        }
+
+        Task NothingIsLeftAsync() => Wait.UntilAsync(async () => await PartsAsync() == 0, "the parts of the log to be removed", Installation.Patience);
+
+        Task<long> PartsAsync() => installation.Config.ScalarAsync<long>("SELECT count(*) FROM spill_parts", "rosetta");
     }
 
     [Fact]

@@ -44,6 +44,8 @@ public sealed partial class PipelineActor
 
     sealed record SpillWanted(long Epoch, IReadOnlyList<long> Destinations) : Own;
 
+    sealed record LeftoversRemoved(long Epoch, long Parts, Exception? Error) : Own;
+
     sealed record LoadFailed(int Generation, Exception Error) : Own;
 
     sealed record Reloaded(int Generation, PipelineDefinition? Definition, Exception? Error) : Own;

@@ -60,6 +60,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         Receive<TableOrderDone>(OnTableOrderDone);
         Receive<PlansChanged>(OnPlansChanged);
         Receive<SpillWanted>(OnSpillWanted);
+        Receive<LeftoversRemoved>(OnLeftoversRemoved);
         Receive<Refreshed>(OnRefreshed);
         Receive<JobTick>(_ => LookForJobs());
         Receive<JobsFound>(OnJobsFound);
@@ -155,6 +156,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         ForgetRequests();
         OnRequests(new RequestsFound(_generation, loaded.Requests));
         AttachMissing();
+        RemoveLeftovers();
         Timers.StartPeriodicTimer("report", ReportTick.Instance, TimeSpan.FromMilliseconds(50), ReportInterval);
         _flows = new FlowMeter();
         Timers.StartPeriodicTimer("flows", FlowTick.Instance, FlowInterval, FlowInterval);
@@ -333,6 +335,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
             if (actor.Equals(terminated.ActorRef))
             {
                 _leaving.Remove(id);
+                RemoveLeftovers();
                 break;
             }
         }

@@ -14,6 +14,7 @@ namespace Rosetta.Actors.Pipelines;
 /// <summary>One incarnation of a pipeline: what its actors share. Made when an epoch was issued, gone when it stops.</summary>
 public sealed class PipelineRun : IDisposable
 {
+    readonly CancellationTokenSource _ended = new();
     volatile PipelineDefinition _definition;
 
     /// <param name="hubWanted">See <see cref="LaneHub"/>.</param>
@@ -21,6 +22,7 @@ public sealed class PipelineRun : IDisposable
     {
         _definition = definition;
         Epoch = epoch;
+        Ended = _ended.Token;
         Services = services;
         LaneSource = new SourceLink(this);
         Hub = new LaneHub(new LaneHubOptions(services.Settings.LaneLogBytes, services.Settings.LaneGrace), services.Time, hubWanted);
@@ -32,6 +34,9 @@ public sealed class PipelineRun : IDisposable
     public PipelineServices Services { get; }
 
     public long Epoch { get; }
+
+    /// <summary>Cancelled when it stops.</summary>
+    public CancellationToken Ended { get; }
 
     public PipelineDefinition Definition
     {
@@ -116,5 +121,10 @@ public sealed class PipelineRun : IDisposable
     /// <summary>Orders to read the source's catalog that are being carried out.</summary>
     public RefreshOrders Refreshes { get; } = new();
 
-    public void Dispose() => Hub.Dispose();
+    public void Dispose()
+    {
+        // Whoever listens may have a server to tell.
+        _ = _ended.CancelAsync();
+        Hub.Dispose();
+    }
 }

@@ -42,6 +42,15 @@ public interface ISpillStore : IAsyncDisposable
 
     /// <summary>The logs of a pipeline, by destination; for whoever starts it, and for views. Those of old generations are left out.</summary>
     Task<IReadOnlyList<SpillExtent>> ListAsync(long pipelineId, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Removes what nobody can use any more: logs of older generations and of destinations that were taken out of the pipeline, logs of pipelines that are gone, and parts
+    /// that were let go. In small pieces, beside whatever else is done with the logs; it may take long, and what it has not come to when it is cancelled stays for the next time.
+    /// </summary>
+    /// <returns>The parts that were removed.</returns>
+    /// <exception cref="FencedException">A newer epoch was issued.</exception>
+    /// <exception cref="SpillStoreException">It is away.</exception>
+    Task<long> RemoveLeftoversAsync(long pipelineId, long epoch, CancellationToken cancellationToken);
 }
 
 /// <summary>The spill log of one destination of a pipeline.</summary>

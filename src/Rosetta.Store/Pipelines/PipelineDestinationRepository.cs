@@ -40,7 +40,10 @@ public sealed class PipelineDestinationRepository(ConfigDatabase database, Pipel
             },
             cancellationToken);
 
-    /// <summary>Takes a destination out of a pipeline, also out of a started one as long as another remains; what is recorded about it goes too.</summary>
+    /// <summary>
+    /// Takes a destination out of a pipeline, also out of a started one as long as another remains; what is recorded about it goes too. Its spill log may be large and is left to
+    /// the node that runs the pipeline, which removes it bit by bit.
+    /// </summary>
     public Task<StoreResult<PipelineDefinition>> DetachAsync(long pipelineId, long destinationId, CancellationToken cancellationToken) =>
         pipelines.ChangeAsync(
             async (connection, transaction) =>
@@ -57,7 +60,7 @@ public sealed class PipelineDestinationRepository(ConfigDatabase database, Pipel
 
                 await connection.ExecuteAsync(new CommandDefinition(
                     "DELETE FROM pipeline_destinations WHERE pipeline_id = @pipelineId AND destination_id = @destinationId",
-                    new { pipelineId, destinationId }, transaction, PipelineRepository.DeletePatience, cancellationToken: cancellationToken)).ConfigureAwait(false);
+                    new { pipelineId, destinationId }, transaction, cancellationToken: cancellationToken)).ConfigureAwait(false);
                 return (pipelineId, null);
             },
             cancellationToken);

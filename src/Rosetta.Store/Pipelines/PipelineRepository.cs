@@ -112,8 +112,8 @@ public sealed class PipelineRepository(ConfigDatabase database, Installation ins
             },
             cancellationToken));
 
-    /// <summary>Seconds; spill logs of many gigabytes may go with what is deleted.</summary>
-    internal const int DeletePatience = 600;
+    /// <summary>Seconds; very many dead letters may go with it.</summary>
+    const int DeletePatience = 600;
 
     internal static (StoreOutcome Outcome, string Detail) NoPipeline(long id) => (StoreOutcome.NotFound, $"There is no pipeline {id}.");
 

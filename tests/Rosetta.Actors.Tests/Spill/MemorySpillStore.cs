@@ -42,6 +42,8 @@ sealed class MemorySpillStore : ISpillStore
 
     public Task<IReadOnlyList<SpillExtent>> ListAsync(long pipelineId, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+    public Task<long> RemoveLeftoversAsync(long pipelineId, long epoch, CancellationToken cancellationToken) => throw new NotSupportedException();
+
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     SpillExtent? Extent(SpillLog log) => _parts.Count == 0

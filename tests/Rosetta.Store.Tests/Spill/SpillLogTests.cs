@@ -219,21 +219,6 @@ public sealed class SpillLogTests(SpillFixture fixture) : SpillTests(fixture)
     }
 
     [Fact]
-    public async Task Should_go_with_the_attachment_and_with_the_pipeline()
-    {
-        await AppendAsync(Whole(110));
-        await Store.OpenAsync(Other, Epoch, None);
-        await Store.AppendAsync(Other, Epoch, new Lsn(10), Whole(20), None);
-
-        await Config.Attachments.DetachAsync(Log.PipelineId, Other.DestinationId, None);
-        Assert.Equal(Log, Assert.Single(await Store.ListAsync(Log.PipelineId, None)).Log);
-        Assert.Equal(1, await Config.ScalarAsync<long>("SELECT count(*) FROM spill_parts"));
-
-        await Config.ExecuteAsync("DELETE FROM pipelines");
-        Assert.Equal(0, await Config.ScalarAsync<long>("SELECT (SELECT count(*) FROM spill_parts) + (SELECT count(*) FROM spill_logs)"));
-    }
-
-    [Fact]
     public async Task Should_take_a_part_of_more_than_a_hundred_megabytes()
     {
         var part = Whole(110, bytes: 110 << 20);
