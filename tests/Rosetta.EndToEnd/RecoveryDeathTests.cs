@@ -61,16 +61,31 @@ public sealed class RecoveryDeathTests(ITestOutputHelper output)
         }
     }
 
+    static readonly string[] DiscardSteps =
+        [FailpointNames.DiscardAudited, FailpointNames.DiscardTaken, FailpointNames.DiscardCommitted, FailpointNames.DiscardNoted, FailpointNames.DiscardRemoved];
+
     [Fact]
-    public async Task Should_discard_once_though_the_node_is_killed_at_each_step()
+    public Task Should_discard_once_though_the_node_is_killed_at_each_step() =>
+        DiscardAsync((stage, failpoint) => stage.DieAsync(failpoint, "dlq/discard", new { table = "orders", reason = failpoint }), durableTarget: false);
+
+    [Fact]
+    public Task Should_discard_once_though_the_destination_is_killed_at_each_step() =>
+        DiscardAsync((stage, failpoint) => stage.LoseAsync(stage.Target, failpoint, () => stage.OrderAsync("dlq/discard", new { table = "orders", reason = failpoint })), durableTarget: true);
+
+    [Fact]
+    public Task Should_discard_once_though_the_config_database_is_killed_at_each_step() =>
+        DiscardAsync((stage, failpoint) => stage.LoseAsync(stage.Installation.Config, failpoint, () => stage.OrderAsync("dlq/discard", new { table = "orders", reason = failpoint })), durableTarget: false);
+
+    /// <param name="discard">Orders it, and has something killed at a step of it.</param>
+    async Task DiscardAsync(Func<LetterStage, string, Task<string>> discard, bool durableTarget)
     {
-        await using var stage = await LetterStage.StartAsync();
+        await using var stage = await LetterStage.StartAsync(durableTarget: durableTarget);
         var first = 1;
-        foreach (var failpoint in (string[])[FailpointNames.DiscardAudited, FailpointNames.DiscardCommitted, FailpointNames.DiscardNoted, FailpointNames.DiscardRemoved])
+        foreach (var failpoint in DiscardSteps)
         {
             await stage.SourceAsync($"UPDATE orders SET v = 100 WHERE id BETWEEN {first} AND {first + 39}");
             await stage.WaitForParkedAsync(40);
-            var ended = await stage.EndAsync(await stage.DieAsync(failpoint, "dlq/discard", new { table = "orders", reason = failpoint }));
+            var ended = await stage.EndAsync(await discard(stage, failpoint));
             output.WriteLine($"{failpoint}: {ended}");
             Assert.True(ended.State == "COMPLETED" && ended["discarded"] == 40, $"{ended}");
             await stage.AssertNothingLeftAsync();

@@ -39,8 +39,8 @@ public static class Failpoint
         return armed;
     }
 
-    /// <summary>Arms what the setting says. Actions: <c>kill</c> (SIGKILL to this process), <c>throw</c>, <c>hang</c>; <c>*n</c> at most n times;
-    /// <c>@n</c> from the n-th hit on.</summary>
+    /// <summary>Arms what the setting says. Actions: <c>kill</c> (SIGKILL to this process), <c>throw</c>, <c>hang</c>, <c>stop</c> (SIGSTOP: it goes on from there with
+    /// SIGCONT); <c>*n</c> at most n times; <c>@n</c> from the n-th hit on.</summary>
     /// <exception cref="FormatException">An unknown name or action, or a number below 1; nothing is armed then.</exception>
     public static void ArmFromSetting(string? setting)
     {
@@ -80,8 +80,18 @@ public static class Failpoint
         "kill" => static () => Process.GetCurrentProcess().Kill(),
         "throw" => () => throw new FailpointException(name),
         "hang" => static () => Thread.Sleep(Timeout.Infinite),
-        _ => throw new FormatException($"{SettingName}: '{action}' is not kill, throw or hang."),
+        "stop" => Stop,
+        _ => throw new FormatException($"{SettingName}: '{action}' is not kill, throw, hang or stop."),
     };
+
+    // .NET sends no other signal than SIGKILL.
+    static void Stop()
+    {
+        using var kill = Process.Start("kill", ["-STOP", Environment.ProcessId.ToString(CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+        if (kill.ExitCode != 0)
+            throw new InvalidOperationException("The process could not be stopped at a failpoint.");
+    }
 
     sealed class Armed(string name, Action action, int times, int skip) : IDisposable
     {

@@ -52,6 +52,7 @@ public static class FailpointNames
     public const string EditReplaced = "edit.replaced";
     public const string EditNoted = "edit.noted";
     public const string DiscardAudited = "discard.audited";
+    public const string DiscardTaken = "discard.taken";
     public const string DiscardCommitted = "discard.committed";
     public const string DiscardNoted = "discard.noted";
     public const string DiscardRemoved = "discard.removed";
@@ -94,7 +95,7 @@ public static class FailpointNames
     public static readonly IReadOnlyList<string> Parking =
     [
         ParkRecorded, ParkStored, RecoverApplied, RecoverCommitted, RecoverRemoved, ChunkSuperseded, RefusedRecorded, RefusedStored,
-        EditAudited, EditReplaced, EditNoted, DiscardAudited, DiscardCommitted, DiscardNoted, DiscardRemoved,
+        EditAudited, EditReplaced, EditNoted, DiscardAudited, DiscardTaken, DiscardCommitted, DiscardNoted, DiscardRemoved,
     ];
 
     /// <summary>Those that a lane meets whose changes are spilled and drained.</summary>

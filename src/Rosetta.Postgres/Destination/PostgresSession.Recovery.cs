@@ -40,6 +40,7 @@ sealed partial class PostgresSession
         async lot =>
         {
             var taken = await TakeAsync(table, at, cancellationToken);
+            Failpoint.Hit(FailpointNames.DiscardTaken);
             await CommitLateAsync(lot, table, cancellationToken);
             return [.. taken];
         }, cancellationToken);

@@ -125,6 +125,26 @@ public sealed class LetterStage : IAsyncDisposable
         return id;
     }
 
+    /// <summary>
+    /// The node is started anew and stopped (SIGSTOP) at a failpoint that something leads to, a server is killed meanwhile, and the node goes on without it.
+    /// </summary>
+    /// <param name="away">While the server is away.</param>
+    public async Task<string> LoseAsync(PostgresServer server, string failpoint, Func<Task<string>> lead, Func<Task>? away = null)
+    {
+        await Node.KillAsync();
+        await Node.StartAsync(extra: new Dictionary<string, string?> { ["ROSETTA_FAILPOINTS"] = $"{failpoint}=stop*1" });
+        var id = await lead();
+        await Wait.UntilAsync(
+            async () => (await File.ReadAllTextAsync($"/proc/{Node.Process.Id}/stat")).Split(") ", 2)[1].StartsWith('T'), $"the node to stop at {failpoint}", Installation.Patience);
+        Assert.Contains($"failpoint {failpoint}", Node.Process.OutputTail(400), StringComparison.Ordinal);
+        await server.KillAsync();
+        Node.Process.Thaw();
+        if (away is not null)
+            await away();
+        await server.StartAsync();
+        return id;
+    }
+
     /// <summary>Nothing is parked any more, no payload is left, no record of the audit is open, the tables stream.</summary>
     public async Task AssertNothingLeftAsync(ApiClient? api = null)
     {
