@@ -114,7 +114,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time, LaneFail
         var parked = context.MeasureParked(time);
         await using var gauge = new ParkedGauge(context, session, parked, time);
         gauge.Start();
-        await using var recovery = new ParkedRecovery(context, session, _landing, parked, time);
+        await using var recovery = new ParkedRecovery(context, session, _landing, parked, Replan, time);
         recovery.Start();
         lock (_gate)
         {
@@ -130,7 +130,7 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time, LaneFail
         {
             var interrupt = RenewInterrupt();
             context.Spill?.RequireWhole();
-            if (tables.Chunks.Failure is { } failure)
+            if ((tables.Chunks.Failure ?? recovery.Failure) is { } failure)
                 ExceptionDispatchInfo.Throw(failure);
             if (context.Plans[context.DestinationId] is not { } plan)
             {

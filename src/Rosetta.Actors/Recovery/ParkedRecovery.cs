@@ -11,7 +11,8 @@ namespace Rosetta.Actors.Recovery;
 /// Tries parked changes again from time to time, carries out what operators order about them, one order after the other, and shows what is parked. Lives as long as the
 /// destination's session.
 /// </summary>
-sealed class ParkedRecovery(LaneContext context, IDestinationSession session, LandingGate gate, ParkedMetrics metrics, TimeProvider time) : IAsyncDisposable
+/// <param name="changed">Called when <see cref="Failure"/> says why the session cannot go on.</param>
+sealed class ParkedRecovery(LaneContext context, IDestinationSession session, LandingGate gate, ParkedMetrics metrics, Action changed, TimeProvider time) : IAsyncDisposable
 {
     /// <summary>How soon an order that cannot go on is tried again.</summary>
     static readonly TimeSpan OrderRetry = TimeSpan.FromSeconds(2);
@@ -30,9 +31,13 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     bool _hasSwept;
     long _supersedings;
     Lsn? _ahead;
+    volatile Exception? _failure;
 
     /// <summary>Done when everything that can be applied now has been, as far as it is its turn, or it could not be tried.</summary>
     public Task FirstRound => _firstRound.Task;
+
+    /// <summary>The session was found to be cut off; a stream without changes would not find out.</summary>
+    public Exception? Failure => _failure;
 
     public void Start()
     {
@@ -81,12 +86,19 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
             }
             catch (Exception e)
             {
-                // The store is away, or the session has ended, which the lane finds out by itself.
+                if (session.IsCutOff)
+                {
+                    _failure = e;
+                    changed();
+                    return;
+                }
+
+                // The store is away.
                 Show(ErrorPolicy.ToFault(e));
                 if (called.IsCancellationRequested)
                     called = CancellationToken.None;
                 // What may have been done halfway is asked for again.
-                _isSettled = false;
+                _isSettled = _isSwept = false;
                 _nextPass = time.GetUtcNow() + letters.Backoff.Interval;
             }
 

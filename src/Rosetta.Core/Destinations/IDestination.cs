@@ -61,6 +61,9 @@ public interface IDestinationSession : IParkedChanges, IAsyncDisposable
     /// <summary>Exclusive: every transaction with a commit LSN below it is durable here.</summary>
     Lsn Position { get; }
 
+    /// <summary>What it works with has broken: nothing more can be done in it, it has to be opened anew.</summary>
+    bool IsCutOff => false;
+
     /// <summary>Table states as the destination stores them, by source table. A snapshot; changes with each call.</summary>
     IReadOnlyDictionary<TableName, DestinationTable> Tables { get; }
 

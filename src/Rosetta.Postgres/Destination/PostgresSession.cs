@@ -72,6 +72,8 @@ sealed partial class PostgresSession : IDestinationSession
         private set => Volatile.Write(ref _position, value.Value);
     }
 
+    public bool IsCutOff => _connection.IsBroken;
+
     public IReadOnlyDictionary<TableName, DestinationTable> Tables => _tables;
 
     /// <summary>Triggers and foreign keys at the destination do not act on what we write.</summary>
