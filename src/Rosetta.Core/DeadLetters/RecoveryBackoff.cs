@@ -20,7 +20,7 @@ public enum RecoveryChoice
 
 /// <summary>When a parked change is tried again by itself. Pure.</summary>
 /// <param name="Interval">Of the passes.</param>
-/// <param name="Tries">After so many it is left alone.</param>
+/// <param name="Tries">After so many it is left alone; 0: nothing is tried by itself.</param>
 public sealed record RecoveryBackoff(TimeSpan Interval, int Tries)
 {
     public static readonly TimeSpan LongestPause = TimeSpan.FromHours(1);
@@ -45,7 +45,8 @@ public sealed record RecoveryBackoff(TimeSpan Interval, int Tries)
     /// <summary>
     /// Whether what has to be applied together is tried: when it is the turn of one of them; or when none of them was ever refused, since what they waited behind is gone.
     /// </summary>
-    public bool IsDue(IReadOnlyList<DeadLetter> group, DateTimeOffset now) => group.Any(l => Decide(l, now) == RecoveryChoice.Try) || group.All(l => l.Failure is null);
+    public bool IsDue(IReadOnlyList<DeadLetter> group, DateTimeOffset now) =>
+        group.Any(l => Decide(l, now) == RecoveryChoice.Try) || (Tries > 0 && group.All(l => l.Failure is null));
 
     /// <summary>
     /// The pause after so many tries: doubled each time. Of what is transient not more than ten intervals, since it may be over at any moment; of what a person has to

@@ -55,6 +55,7 @@ public sealed class RecoveryBackoffTests
         Assert.False(Backoff.IsDue([rests, waits], Now));
         Assert.False(Backoff.IsDue([Letter(ErrorClass.Data, 10, 1_000_000), waits], Now));
         Assert.True(Backoff.IsDue([waits, waits], Now));
+        Assert.False((Backoff with { Tries = 0 }).IsDue([waits, waits], Now));
     }
 
     [Fact]
