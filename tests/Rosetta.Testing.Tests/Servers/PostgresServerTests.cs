@@ -30,6 +30,23 @@ public sealed class PostgresServerTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public async Task Should_remove_everything_though_a_small_disk_was_left_mounted()
+    {
+        string directory;
+        await using (var server = await PostgresServer.StartAsync(Options("small")))
+        {
+            directory = Path.GetDirectoryName(server.DataDirectory)!;
+            await server.ExecuteAsync("CREATE TABLE t (payload bytea)");
+            // As by somebody who is killed before it is let go.
+            await SmallDisk.MountAsync(server, "postgres", "t");
+            Assert.Equal(Environment.IsPrivilegedProcess, File.ReadAllText("/proc/self/mounts").Contains(directory, StringComparison.Ordinal));
+        }
+
+        Assert.False(Directory.Exists(directory));
+        Assert.DoesNotContain(directory, File.ReadAllText("/proc/self/mounts"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Should_give_each_server_a_system_identifier_of_its_own_that_survives_a_crash()
     {
         const string Identifier = "SELECT system_identifier FROM pg_control_system()";

@@ -56,6 +56,7 @@ static class ServerDirectory
     {
         if (FindServer(path) is { } server)
             End(server);
+        SmallDisk.Unmount(path);
         try
         {
             Directory.Delete(path, recursive: true);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Rosetta.Testing.Processes;
 
 namespace Rosetta.Testing.Servers;
@@ -28,7 +29,7 @@ public sealed class SmallDisk : IAsyncDisposable
             return new SmallDisk(server, database, table, null);
         }
 
-        var path = Path.Combine(Path.GetDirectoryName(server.DataDirectory)!, "small");
+        var path = PathIn(Path.GetDirectoryName(server.DataDirectory)!);
         Directory.CreateDirectory(path);
         var owner = (await Command.RunAsync("stat", ["-c", "%u:%g", server.DataDirectory])).Trim();
         await Command.RunAsync("mount", ["-t", "tmpfs", "-o", "size=4m", "rosetta-small", path]);
@@ -46,6 +47,18 @@ public sealed class SmallDisk : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>Lets go what is mounted in a server's directory, which cannot be removed before: whoever mounted it may have been killed.</summary>
+    internal static void Unmount(string directory)
+    {
+        var path = PathIn(directory);
+        if (!File.ReadLines("/proc/self/mounts").Any(line => line.Split(' ')[1] == path))
+            return;
+        using var umount = Process.Start("umount", ["-l", path]);
+        umount.WaitForExit();
+    }
+
+    static string PathIn(string directory) => Path.Combine(directory, "small");
 
     /// <summary>There is room from now on.</summary>
     public async Task GrowAsync()
