@@ -17,13 +17,7 @@ public sealed class FullDiskTests(ITestOutputHelper output)
         await using var disk = await SmallDisk.MountAsync(stage.Installation.Config, "rosetta", "dead_letters");
         await using (var traffic = stage.Traffic(Random.Shared.Next()))
         {
-            await Wait.UntilAsync(
-                async () =>
-                {
-                    await stage.Source.ExecuteAsync(RefusalStage.LargePoison, Installation.Database);
-                    return (await stage.BadAsync()).HealthStatus == "ERROR";
-                },
-                "the disk to be full", Installation.Patience);
+            await stage.FillAsync("the disk");
             // As long as a row that has to be parked in front of it does not fit; this one comes behind it.
             await stage.AssertHeldAsync(traffic, "ERROR", "Make room on the disk of the config database", "dead_letters");
             await disk.GrowAsync();
@@ -51,10 +45,7 @@ public sealed class FullDiskTests(ITestOutputHelper output)
             Assert.Contains("Make room on the disk of the config database", spill.Remedy, StringComparison.Ordinal);
             Assert.Contains("spill_parts", spill.Remedy, StringComparison.Ordinal);
             await traffic.WaitForAsync(500);
-            var end = await stage.EndAsync();
-            await Wait.UntilAsync(
-                async () => (await Installation.PipelineAsync(stage.Node.Api, stage.Pipeline)).Destinations[0] is { HealthStatus: "HEALTHY", AppliedLsn: { } applied } && Installation.Lsn(applied) >= end,
-                "the other destination to follow", Installation.Patience);
+            var end = await stage.WaitForGoodAsync();
             Assert.True(await stage.SlotAsync() <= Installation.Lsn((await stage.BadAsync()).Spill!.Through), "The slot went by what is nowhere else.");
 
             await disk.GrowAsync();

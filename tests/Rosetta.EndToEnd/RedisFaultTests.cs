@@ -162,13 +162,7 @@ public sealed class RedisFaultTests(ITestOutputHelper output)
 
     async Task FillAsync(RefusalStage stage, SteadyTraffic traffic)
     {
-        await Wait.UntilAsync(
-            async () =>
-            {
-                await stage.Source.ExecuteAsync(RefusalStage.LargePoison, Installation.Database);
-                return (await stage.BadAsync()).HealthStatus == "ERROR";
-            },
-            "Redis to be full", Installation.Patience);
+        await stage.FillAsync("Redis");
         await stage.AssertHeldAsync(traffic, "ERROR", "is full", "CONFIG SET maxmemory");
         output.WriteLine($"{await stage.ParkedAsync()} changes parked");
     }

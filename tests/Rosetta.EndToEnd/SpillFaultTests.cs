@@ -16,7 +16,7 @@ public sealed class SpillFaultTests(ITestOutputHelper output)
     public async Task Should_hold_the_slot_while_the_config_database_is_away_and_go_on_when_it_and_the_destination_died_in_the_middle()
     {
         await using var installation = await StageAsync(targets: 2, durableTargets: true);
-        var (source, dead) = (installation.Source, installation.Targets[1]);
+        var dead = installation.Targets[1];
         var node = await installation.StartNodeAsync(Settings());
         var pipeline = await StartAsync(installation, node);
         var random = new Random(1);
@@ -25,10 +25,10 @@ public sealed class SpillFaultTests(ITestOutputHelper output)
             await dead.StopAsync();
             await SpilledAsync(node, pipeline);
             await installation.Config.KillAsync();
-            var before = await SlotAsync(source, pipeline);
+            var before = await installation.SlotAsync(pipeline);
             await traffic.WaitForAsync(2_000);
             // An acknowledgement that had been recorded may still have been on its way.
-            Assert.InRange(await SlotAsync(source, pipeline) - before, 0UL, (ulong)Budget / 2);
+            Assert.InRange(await installation.SlotAsync(pipeline) - before, 0UL, (ulong)Budget / 2);
             await installation.Config.StartAsync();
             var through = (await DeadAsync(node, pipeline)).Spill?.Through;
             await Wait.UntilAsync(async () => (await DeadAsync(node, pipeline)).Spill is { Through: { } now } && now != through, "the log to go on", Installation.Patience);
@@ -108,7 +108,7 @@ public sealed class SpillFaultTests(ITestOutputHelper output)
             Assert.Contains("resync", shown.Remedy, StringComparison.Ordinal);
             // Nobody waits for the slot any more.
             var end = Installation.Lsn(await source.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text"));
-            await Wait.UntilAsync(async () => await SlotAsync(source, pipeline) >= end, "the slot to go on", Installation.Patience);
+            await Wait.UntilAsync(async () => await installation.SlotAsync(pipeline) >= end, "the slot to go on", Installation.Patience);
             // The same after a restart, and when it answers again: what it lacks is gone.
             await node.KillAsync();
             await node.StartAsync();
@@ -179,7 +179,7 @@ public sealed class SpillFaultTests(ITestOutputHelper output)
     public async Task Should_hold_the_slot_at_the_end_of_a_full_log_where_that_was_chosen()
     {
         await using var installation = await StageAsync(targets: 1);
-        var (source, dead) = (installation.Source, installation.Targets[0]);
+        var dead = installation.Targets[0];
         var node = await installation.StartNodeAsync(Settings(("SPILLBYTES", "60000"), ("SPILLEND", "Hold")));
         var pipeline = await StartAsync(installation, node);
         var random = new Random(4);
@@ -191,7 +191,7 @@ public sealed class SpillFaultTests(ITestOutputHelper output)
             output.WriteLine($"{spill.Error}\n{spill.Remedy}");
             Assert.Contains("SpillBytes", spill.Remedy, StringComparison.Ordinal);
             await traffic.WaitForAsync(2_000);
-            Assert.True(await SlotAsync(source, pipeline) <= Installation.Lsn((await DeadAsync(node, pipeline)).Spill!.Through), "The slot went on.");
+            Assert.True(await installation.SlotAsync(pipeline) <= Installation.Lsn((await DeadAsync(node, pipeline)).Spill!.Through), "The slot went on.");
             await dead.StartAsync();
             await DrainedAsync(node, pipeline);
         }
@@ -226,7 +226,4 @@ public sealed class SpillFaultTests(ITestOutputHelper output)
 
     static Task DrainedAsync(NodeProcess node, int pipeline) =>
         Wait.UntilAsync(async () => await DeadAsync(node, pipeline) is { Lane: "ATTACHED", Spill: null }, "the spill log to be drained", Installation.Patience);
-
-    static async Task<ulong> SlotAsync(Rosetta.Testing.Servers.PostgresServer source, int pipeline) => Installation.Lsn(
-        await source.ScalarAsync<string>($"SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = 'rosetta_p{pipeline}'"));
 }

@@ -16,8 +16,7 @@ sealed class TableStops(LaneContext context, IDestinationSession session)
             if (!context.DriftsHandled.Add((table, reason)) || !session.Tables.TryGetValue(table, out var known) || !known.Streams)
                 continue;
             var stop = new TableStop(
-                new Position(context.Lane.Passed, 0), null, null, $"Changes of this table were lost at the source: {reason}",
-                $"POST /pipelines/{context.PipelineId}/destinations/{context.DestinationId}/tables/{table}/resync copies it again.");
+                new Position(context.Lane.Passed, 0), null, null, $"Changes of this table were lost at the source: {reason}", ResyncRemedy(table));
             await session.StopTableAsync(table, stop, cancellationToken).ConfigureAwait(false);
         }
     }
@@ -32,8 +31,11 @@ sealed class TableStops(LaneContext context, IDestinationSession session)
         }
     }
 
-    public string ResumeRemedy(TableName table) =>
-        $"POST /pipelines/{context.PipelineId}/destinations/{context.DestinationId}/tables/{table}/resume copies it again and goes on.";
+    public string ResumeRemedy(TableName table) => $"POST {Path(table)}/resume copies it again and goes on.";
+
+    string ResyncRemedy(TableName table) => $"POST {Path(table)}/resync copies it again.";
+
+    string Path(TableName table) => $"/pipelines/{context.PipelineId}/destinations/{context.DestinationId}/tables/{table}";
 
     /// <summary>A table whose rows were made by another transform than is asked for now does not go on with them when it could not be copied again.</summary>
     public async Task StopOutdatedAsync(DestinationPlan plan, TableName table, string error, CancellationToken cancellationToken)
@@ -41,7 +43,7 @@ sealed class TableStops(LaneContext context, IDestinationSession session)
         var route = plan.Tables.FirstOrDefault(t => t.Source == table)?.Route;
         if (route is null || !session.Tables.TryGetValue(table, out var known) || !known.Streams || known.Transform == route.Fingerprint)
             return;
-        var remedy = context.Status.Of(table)?.Remedy ?? $"POST /pipelines/{context.PipelineId}/destinations/{context.DestinationId}/tables/{table}/resync copies it again.";
+        var remedy = context.Status.Of(table)?.Remedy ?? ResyncRemedy(table);
         await session.StopTableAsync(table, new TableStop(new Position(context.Lane.Passed, 0), null, null, error, remedy), cancellationToken).ConfigureAwait(false);
     }
 }

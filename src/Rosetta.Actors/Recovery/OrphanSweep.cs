@@ -14,8 +14,28 @@ sealed class OrphanSweep(IDestinationSession session, LaneLetters letters, Func<
 {
     const int Page = 500;
 
+    bool _isDone;
+    bool _isFirst = true;
+    long _supersedings;
+    Lsn? _ahead;
+
+    /// <summary>Something may have left payloads.</summary>
+    public void Owe() => _isDone = false;
+
+    /// <summary>Sweeps if there may be something: to begin with, when it is owed, when parked changes were superseded, and when what lay ahead has been passed.</summary>
+    public async Task RunIfOwedAsync(CancellationToken cancellationToken)
+    {
+        var supersedings = session.Supersedings;
+        if (_isDone && supersedings == _supersedings && !(session.Position > _ahead))
+            return;
+        var ahead = await RunAsync(cancellationToken).ConfigureAwait(false);
+        // What an earlier session has left ahead is looked at once more; what comes later is this one's, which knows what it parks.
+        _ahead = _isFirst ? ahead : null;
+        (_isDone, _isFirst, _supersedings) = (true, false, supersedings);
+    }
+
     /// <returns>Where the last one is that the destination has not passed yet; null: there is none.</returns>
-    public async Task<Lsn?> RunAsync(CancellationToken cancellationToken)
+    async Task<Lsn?> RunAsync(CancellationToken cancellationToken)
     {
         var passed = session.Position;
         Lsn? ahead = null;

@@ -2,7 +2,6 @@ using Rosetta.Actors.Destinations;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
-using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
 
 namespace Rosetta.Actors.Recovery;
@@ -21,16 +20,14 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
     readonly Queue<LaneOrder> _orders = [];
     readonly CancellationTokenSource _stop = new();
     readonly HashSet<TableName> _shown = [];
+    readonly OrphanSweep? _sweep = context.Letters is { } kept
+        ? new OrphanSweep(session, kept, (work, cancellationToken) => gate.PassAsync(context.Lane.Passed, work, cancellationToken)) : null;
     readonly TaskCompletionSource _firstRound = new(TaskCreationOptions.RunContinuationsAsynchronously);
     CancellationTokenSource _called = new();
     Task _running = Task.CompletedTask;
     DateTimeOffset _nextPass;
     bool _hasEnded;
     bool _isSettled;
-    bool _isSwept;
-    bool _hasSwept;
-    long _supersedings;
-    Lsn? _ahead;
     volatile Exception? _failure;
 
     /// <summary>Done when everything that can be applied now has been, as far as it is its turn, or it could not be tried.</summary>
@@ -98,7 +95,8 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
                 if (called.IsCancellationRequested)
                     called = CancellationToken.None;
                 // What may have been done halfway is asked for again.
-                _isSettled = _isSwept = false;
+                _isSettled = false;
+                _sweep!.Owe();
                 _nextPass = time.GetUtcNow() + letters.Backoff.Interval;
             }
 
@@ -137,23 +135,8 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
         if (!_isSettled && letters.Records is { } records)
             await new AuditSettlement(session, letters, records).RunAsync(_stop.Token).ConfigureAwait(false);
         _isSettled = true;
-        await SweepAsync(letters).ConfigureAwait(false);
+        await _sweep!.RunIfOwedAsync(_stop.Token).ConfigureAwait(false);
     }
-
-    async Task SweepAsync(LaneLetters letters)
-    {
-        // What chunks supersede leaves payloads too.
-        var supersedings = session.Supersedings;
-        var isFirst = !_hasSwept;
-        if (_isSwept && supersedings == _supersedings && !(session.Position > _ahead))
-            return;
-        var ahead = await new OrphanSweep(session, letters, BetweenAsync).RunAsync(_stop.Token).ConfigureAwait(false);
-        // What an earlier session has left ahead is looked at once more; what comes later is this one's, which knows what it parks.
-        _ahead = isFirst ? ahead : null;
-        (_hasSwept, _isSwept, _supersedings) = (true, true, supersedings);
-    }
-
-    Task BetweenAsync(Func<CancellationToken, Task> work, CancellationToken cancellationToken) => gate.PassAsync(context.Lane.Passed, work, cancellationToken);
 
     async Task CarryOutAsync(LaneLetters letters)
     {
@@ -228,7 +211,7 @@ sealed class ParkedRecovery(LaneContext context, IDestinationSession session, La
         {
             _shown.Remove(table);
             // By recovery; or by a TRUNCATE or a copy, which left the payloads.
-            _isSwept = false;
+            _sweep!.Owe();
             context.Status.Change(table, t => t.State == TableState.Error ? t : t with { State = t.State == TableState.Parked ? TableState.Streaming : t.State, Error = null, Remedy = null });
         }
     }

@@ -29,8 +29,9 @@ sealed class CatchUpWatch(TimeProvider time)
         var (holds, failing) = (lane.Holds, lane.Failing);
         var isFed = lane.IsSpilling || (lane.State == LaneState.Attached && !failing);
         var held = SpillPolicy.Held(holds, current);
-        var began = !failing && _seen.TryGetValue(lane, out var before) && !before.Failing ? before.Began : time.GetTimestamp();
-        var gains = _seen.TryGetValue(lane, out before) && held < before.Held;
+        var isKnown = _seen.TryGetValue(lane, out var before);
+        var began = isKnown && !failing && !before.Failing ? before.Began : time.GetTimestamp();
+        var gains = isKnown && held < before.Held;
         _seen[lane] = new Seen(began, held, failing);
         return new SpillCandidate(lane.DestinationId, holds, isFed, failing, !failing && (gains || time.GetElapsedTime(began) < Grace));
     }

@@ -12,10 +12,12 @@ sealed record PageQuery(int Limit, int Offset)
     {
         var errors = new FieldErrors();
         var query = new PageQuery(
-            (int)(Whole(context.Request, "limit", 1, 1000, errors) ?? 100), (int)(Whole(context.Request, "offset", 0, int.MaxValue, errors) ?? 0));
+            LimitOf(context.Request, errors), (int)(Whole(context.Request, "offset", 0, int.MaxValue, errors) ?? 0));
         errors.ThrowIfAny("query");
         return ValueTask.FromResult(query);
     }
+
+    public static int LimitOf(HttpRequest request, FieldErrors errors) => (int)(Whole(request, "limit", 1, 1000, errors) ?? 100);
 
     /// <summary>A whole number of the query, null when absent.</summary>
     public static long? Whole(HttpRequest request, string name, long smallest, long largest, FieldErrors errors)

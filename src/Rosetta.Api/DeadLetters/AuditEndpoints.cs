@@ -38,14 +38,8 @@ sealed record AuditFilter(TableName? Table, int Limit, long? After)
     public static ValueTask<AuditFilter> BindAsync(HttpContext context, ParameterInfo parameter)
     {
         var errors = new FieldErrors();
-        TableName? table = null;
-        if (context.Request.Query["table"] is [{ Length: > 0 } name])
-        {
-            if (TableName.TryParse(name, out var parsed)) table = parsed;
-            else errors.Add("table", "must be schema.table");
-        }
-
-        var limit = (int)(PageQuery.Whole(context.Request, "limit", 1, 1000, errors) ?? 100);
+        var table = LetterFilter.TableOf(context.Request, errors);
+        var limit = PageQuery.LimitOf(context.Request, errors);
         var after = PageQuery.Whole(context.Request, "after", 1, long.MaxValue, errors);
         errors.ThrowIfAny("query");
         return ValueTask.FromResult(new AuditFilter(table, limit, after));

@@ -21,13 +21,7 @@ sealed record LetterFilter(TableName? Table, ErrorClass? Class, string? SqlState
     {
         var errors = new FieldErrors();
         var query = context.Request.Query;
-        TableName? table = null;
-        if (Text("table") is { } name)
-        {
-            if (TableName.TryParse(name, out var parsed)) table = parsed;
-            else errors.Add("table", "must be schema.table");
-        }
-
+        var table = TableOf(context.Request, errors);
         ErrorClass? errorClass = null;
         if (Text("error_class") is { } word)
         {
@@ -39,10 +33,19 @@ sealed record LetterFilter(TableName? Table, ErrorClass? Class, string? SqlState
         if (state is { Length: not 5 }) errors.Add("sqlstate", "must have five characters");
         Position? after = null;
         if (Text("after") is { } id && (after = DeadLetter.FindPosition(id)) is null) errors.Add("after", "must be the id of a dead letter");
-        var limit = (int)(PageQuery.Whole(context.Request, "limit", 1, 1000, errors) ?? 100);
+        var limit = PageQuery.LimitOf(context.Request, errors);
         errors.ThrowIfAny("query");
         return ValueTask.FromResult(new LetterFilter(table, errorClass, state, limit, after));
 
         string? Text(string field) => query[field] is [{ Length: > 0 } text] ? text : null;
+    }
+
+    /// <summary>The table that the query names; null when absent.</summary>
+    public static TableName? TableOf(HttpRequest request, FieldErrors errors)
+    {
+        if (request.Query["table"] is not [{ Length: > 0 } name]) return null;
+        if (TableName.TryParse(name, out var table)) return table;
+        errors.Add("table", "must be schema.table");
+        return null;
     }
 }

@@ -56,9 +56,8 @@ public sealed partial class ConfigSpillStore
     Task<int> ForgetAsync(long pipelineId, long epoch, CancellationToken cancellationToken) => database.TransactAsync(
         async (connection, _) =>
         {
-            await using var fence = Leftovers(connection, $"WITH {EpochRepository.FenceAlone} SELECT EXISTS (SELECT FROM fence)", pipelineId, new NpgsqlParameter<long>("Epoch", epoch));
-            if (!(bool)(await fence.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!) throw new FencedException("the config database", epoch);
-            await using var forget = Leftovers(connection, ForgetSql, pipelineId);
+            await ShutOutAsync(connection, pipelineId, epoch, cancellationToken).ConfigureAwait(false);
+            await using var forget = Command(connection, ForgetSql, pipelineId);
             return await forget.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
         },
         cancellationToken);
@@ -66,20 +65,12 @@ public sealed partial class ConfigSpillStore
     Task<long> RemoveSliceAsync(long pipelineId, long epoch, CancellationToken cancellationToken) => database.WriteAsync(
         async connection =>
         {
-            await using var command = Leftovers(connection, LeftoversSql, pipelineId, new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<int>("Limit", Slice));
+            await using var command = Command(connection, LeftoversSql, pipelineId, new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<int>("Limit", Slice));
             await using var answer = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
             await answer.ReadAsync(cancellationToken).ConfigureAwait(false);
             return answer.GetBoolean(1) ? answer.GetInt64(0) : throw new FencedException("the config database", epoch);
         },
         cancellationToken);
-
-    static NpgsqlCommand Leftovers(NpgsqlConnection connection, string sql, long pipelineId, params ReadOnlySpan<NpgsqlParameter> parameters)
-    {
-        var command = new NpgsqlCommand(sql, connection) { CommandTimeout = Patience };
-        command.Parameters.Add(new NpgsqlParameter<long>("PipelineId", pipelineId));
-        foreach (var parameter in parameters) command.Parameters.Add(parameter);
-        return command;
-    }
 
     Task<T> GuardAsync<T>(Func<Task<T>> work) => SpillFaults.GuardAsync(database.Where, 0, work);
 }

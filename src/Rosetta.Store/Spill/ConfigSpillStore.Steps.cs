@@ -18,8 +18,7 @@ public sealed partial class ConfigSpillStore
     Task<(long Opening, LogRow Row)> BeginOpeningAsync(SpillLog log, long epoch, CancellationToken cancellationToken) => database.TransactAsync(
         async (connection, _) =>
         {
-            await using var fence = Command(connection, $"WITH {EpochRepository.FenceAlone} SELECT EXISTS (SELECT FROM fence)", log, new NpgsqlParameter<long>("Epoch", epoch));
-            if (!(bool)(await fence.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!) throw new FencedException("the config database", epoch);
+            await ShutOutAsync(connection, log.PipelineId, epoch, cancellationToken).ConfigureAwait(false);
             await using var open = Command(connection, OpenSql, log);
             await using var rows = await open.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
             return await rows.ReadAsync(cancellationToken).ConfigureAwait(false)
@@ -27,6 +26,13 @@ public sealed partial class ConfigSpillStore
                 : throw new SpillStoreException(SpillFaults.NotAttached(log));
         },
         cancellationToken);
+
+    /// <summary>Waits for the pipeline's other writes, and lets none begin until the transaction ends.</summary>
+    static async Task ShutOutAsync(NpgsqlConnection connection, long pipelineId, long epoch, CancellationToken cancellationToken)
+    {
+        await using var fence = Command(connection, $"WITH {EpochRepository.FenceAlone} SELECT EXISTS (SELECT FROM fence)", pipelineId, new NpgsqlParameter<long>("Epoch", epoch));
+        if (!(bool)(await fence.ExecuteScalarAsync(cancellationToken).ConfigureAwait(false))!) throw new FencedException("the config database", epoch);
+    }
 
     /// <summary>Checks that the log has all of its parts up to its last end of a transaction.</summary>
     /// <returns>The last part that does not end inside a transaction; the one before the first when there is none.</returns>

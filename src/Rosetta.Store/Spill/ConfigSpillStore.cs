@@ -122,8 +122,7 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
         SpillFaults.GuardAsync(database.Where, 0, () => database.ReadAsync(
             async connection =>
             {
-                await using var command = new NpgsqlCommand(ListSql, connection) { CommandTimeout = Patience };
-                command.Parameters.Add(new NpgsqlParameter<long>("PipelineId", pipelineId));
+                await using var command = Command(connection, ListSql, pipelineId);
                 await using var rows = await command.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
                 var found = new List<SpillExtent>();
                 while (await rows.ReadAsync(cancellationToken).ConfigureAwait(false))
@@ -146,10 +145,16 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
 
     static NpgsqlCommand Command(NpgsqlConnection connection, string sql, SpillLog log, params ReadOnlySpan<NpgsqlParameter> parameters)
     {
-        var command = new NpgsqlCommand(sql, connection) { CommandTimeout = Patience };
-        command.Parameters.Add(new NpgsqlParameter<long>("PipelineId", log.PipelineId));
+        var command = Command(connection, sql, log.PipelineId, parameters);
         command.Parameters.Add(new NpgsqlParameter<long>("DestinationId", log.DestinationId));
         command.Parameters.Add(new NpgsqlParameter<Guid>("Generation", log.Generation));
+        return command;
+    }
+
+    static NpgsqlCommand Command(NpgsqlConnection connection, string sql, long pipelineId, params ReadOnlySpan<NpgsqlParameter> parameters)
+    {
+        var command = new NpgsqlCommand(sql, connection) { CommandTimeout = Patience };
+        command.Parameters.Add(new NpgsqlParameter<long>("PipelineId", pipelineId));
         foreach (var parameter in parameters) command.Parameters.Add(parameter);
         return command;
     }

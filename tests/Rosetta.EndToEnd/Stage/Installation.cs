@@ -143,6 +143,10 @@ public sealed class Installation : IAsyncDisposable
             $"pipeline {pipelineId} to catch up to {target}", deadline ?? Patience);
     }
 
+    /// <summary>Where the pipeline's slot stands.</summary>
+    public async Task<ulong> SlotAsync(int pipelineId) =>
+        Lsn(await Source.ScalarAsync<string>($"SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = 'rosetta_p{pipelineId}'"));
+
     public static ulong Lsn(string? text)
     {
         var parts = text!.Split('/');

@@ -110,14 +110,32 @@ sealed class RefusalStage : IAsyncDisposable
             $"{health} to be shown with {string.Join(", ", words)}", Installation.Patience);
         _output.WriteLine($"{last!.HealthStatus} {last.Lane}: {last.LastError}\n    remedy: {last.Remedy}");
         await traffic.WaitForAsync(300);
-        var end = await EndAsync();
-        await Wait.UntilAsync(
-            async () => (await Installation.PipelineAsync(Node.Api, Pipeline)).Destinations[0] is { HealthStatus: "HEALTHY", AppliedLsn: { } applied } && Installation.Lsn(applied) >= end,
-            "the other destination to follow", Installation.Patience);
+        await WaitForGoodAsync();
         Assert.True(Installation.Lsn((await BadAsync()).AppliedLsn) < poison, "The destination went by a row that it refuses and that is nowhere.");
         Assert.True(await StoredAsync() < poison, "The position that the destination stores went by a row that it refuses and that is nowhere.");
         Assert.True(await SlotAsync() < poison, "The slot went by a row that is nowhere else.");
     }
+
+    /// <summary>The destination that refuses nothing follows, up to where the source is now.</summary>
+    /// <returns>Where that is.</returns>
+    public async Task<ulong> WaitForGoodAsync()
+    {
+        var end = await EndAsync();
+        await Wait.UntilAsync(
+            async () => (await Installation.PipelineAsync(Node.Api, Pipeline)).Destinations[0] is { HealthStatus: "HEALTHY", AppliedLsn: { } applied } && Installation.Lsn(applied) >= end,
+            "the other destination to follow", Installation.Patience);
+        return end;
+    }
+
+    /// <summary>Large rows that are refused come until no more of them can be put away.</summary>
+    /// <param name="what">Is full then.</param>
+    public Task FillAsync(string what) => Wait.UntilAsync(
+        async () =>
+        {
+            await Source.ExecuteAsync(LargePoison, Installation.Database);
+            return (await BadAsync()).HealthStatus == "ERROR";
+        },
+        $"{what} to be full", Installation.Patience);
 
     /// <summary>Both destinations have come by everything. The good one has all of it, the other one all but the rows of which something is parked.</summary>
     public async Task AssertRestEqualAsync()
@@ -177,8 +195,7 @@ sealed class RefusalStage : IAsyncDisposable
 
     public async Task<ulong> EndAsync() => Installation.Lsn(await Source.ScalarAsync<string>("SELECT pg_current_wal_lsn()::text"));
 
-    public async Task<ulong> SlotAsync() => Installation.Lsn(
-        await Source.ScalarAsync<string>($"SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = 'rosetta_p{Pipeline}'"));
+    public Task<ulong> SlotAsync() => Installation.SlotAsync(Pipeline);
 
     async Task<ulong> StoredAsync() => Installation.Lsn(
         await Bad.ScalarAsync<string>("SELECT position::text FROM rosetta.position ORDER BY updated_at DESC LIMIT 1", Installation.Database));

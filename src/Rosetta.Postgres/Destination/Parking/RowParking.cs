@@ -1,4 +1,4 @@
-using System.Buffers.Binary;
+using System.Buffers;
 using Rosetta.Core.Changes;
 using Rosetta.Core.Chunks;
 using Rosetta.Core.DeadLetters;
@@ -100,24 +100,18 @@ sealed class RowParking(
 
     byte[] Tuple(byte[]?[] values, Relation relation)
     {
-        var tuple = new byte[2 + values.Sum(v => v is null ? 1 : 5 + v.Length)];
-        BinaryPrimitives.WriteInt16BigEndian(tuple, (short)values.Length);
-        var at = 2;
+        var tuple = new PooledBytes(2 + values.Sum(v => 5 + (v?.Length ?? 0)));
+        tuple.WriteCount(values.Length);
         for (var i = 0; i < values.Length; i++)
         {
-            if (values[i] is not { } value)
-            {
-                tuple[at++] = (byte)ValueKind.Null;
-                continue;
-            }
-
-            tuple[at++] = (byte)(copy.Table.Table.Columns.First(c => c.Name == relation.Columns[i].Name).HasBinaryForm ? ValueKind.Binary : ValueKind.Text);
-            BinaryPrimitives.WriteInt32BigEndian(tuple.AsSpan(at), value.Length);
-            value.CopyTo(tuple.AsSpan(at + 4));
-            at += 4 + value.Length;
+            var kind = values[i] is null ? ValueKind.Null
+                : copy.Table.Table.Columns.First(c => c.Name == relation.Columns[i].Name).HasBinaryForm ? ValueKind.Binary : ValueKind.Text;
+            tuple.WriteValue(kind, values[i]);
         }
 
-        return tuple;
+        var bytes = tuple.Array.AsSpan(0, tuple.Length).ToArray();
+        ArrayPool<byte>.Shared.Return(tuple.Array);
+        return bytes;
     }
 
     /// <summary>Null: the destination does not tell keys apart by their bytes.</summary>
