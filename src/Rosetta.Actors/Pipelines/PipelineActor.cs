@@ -22,6 +22,7 @@ namespace Rosetta.Actors.Pipelines;
 public sealed partial class PipelineActor : ReceiveActor, IWithTimers
 {
     static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan LoadLimit = TimeSpan.FromSeconds(30);
 
     readonly long _id;
     readonly PipelineServices _services;
@@ -103,7 +104,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
 
     async Task<Loaded> LoadAsync(int generation)
     {
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var limit = new CancellationTokenSource(LoadLimit);
         var definition = await _services.Pipelines.FindAsync(_id, limit.Token).ConfigureAwait(false);
         if (definition is not { Status: PipelineStatus.Start })
             return new Loaded(generation, null, 0, []);
@@ -124,7 +125,10 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
         if (failed.Generation != _generation || _phase != Phase.Loading)
             return;
         var wait = _delay.Next();
-        _log.Warning("Pipeline {Pipeline} cannot be read from the config database: {Reason}. Trying again in {Seconds:0.0} s", _id, failed.Error.Message, wait.TotalSeconds);
+        var reason = failed.Error is OperationCanceledException
+            ? $"no answer within {LoadLimit.TotalSeconds:0} s; another connection to it may hold a lock (pg_stat_activity says which)"
+            : failed.Error.Message;
+        _log.Warning("Pipeline {Pipeline} cannot be taken over from the config database: {Reason}. Trying again in {Seconds:0.0} s", _id, reason, wait.TotalSeconds);
         Timers.StartSingleTimer("load", Retry.Instance, wait);
     }
 
@@ -217,7 +221,7 @@ public sealed partial class PipelineActor : ReceiveActor, IWithTimers
 
         async Task<Reloaded> ReloadAsync()
         {
-            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            using var limit = new CancellationTokenSource(LoadLimit);
             return new Reloaded(generation, await _services.Pipelines.FindAsync(_id, limit.Token).ConfigureAwait(false), null);
         }
     }

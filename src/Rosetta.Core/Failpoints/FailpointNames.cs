@@ -69,9 +69,11 @@ public static class FailpointNames
     public const string LaneJoined = "lane.joined";
 
     // Spill
+    public const string SpillOpening = "spill.opening";
     public const string SpillOpened = "spill.opened";
     public const string SpillBeforeAppend = "spill.before-append";
     public const string SpillAppended = "spill.appended";
+    public const string SpillLettingGo = "spill.letting-go";
     public const string SpillRemoved = "spill.removed";
     public const string SpillDrained = "spill.drained";
     public const string SpillAbandoned = "spill.abandoned";
@@ -99,7 +101,7 @@ public static class FailpointNames
     ];
 
     /// <summary>Those that a lane meets whose changes are spilled and drained.</summary>
-    public static readonly IReadOnlyList<string> Spill = [SpillOpened, SpillBeforeAppend, SpillAppended, SpillRemoved, SpillDrained];
+    public static readonly IReadOnlyList<string> Spill = [SpillOpening, SpillOpened, SpillBeforeAppend, SpillAppended, SpillLettingGo, SpillRemoved, SpillDrained];
 
     /// <summary>Those met where the choice of tables changes.</summary>
     public static readonly IReadOnlyList<string> Choice = [ChoiceTableForgotten, ChoiceCopyBegun];

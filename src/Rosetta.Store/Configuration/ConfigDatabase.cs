@@ -19,6 +19,14 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
     /// <summary>How long a statement may take, unless CONFIG_DATABASE_URL says otherwise (<c>Command Timeout</c>, seconds). The tables are small; whoever needs longer than this does not answer.</summary>
     public static readonly TimeSpan CommandTimeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// How long a transaction may be left open without a word, unless CONFIG_DATABASE_URL says otherwise (<c>Options=-c idle_in_transaction_session_timeout=...</c>):
+    /// then the server ends its connection. A node that froze in one would otherwise hold what it had locked against the node that takes over from it.
+    /// </summary>
+    public static readonly TimeSpan IdleInTransaction = TimeSpan.FromSeconds(10);
+
+    const string IdleInTransactionSetting = "idle_in_transaction_session_timeout";
+
     static readonly TimeSpan FirstWait = TimeSpan.FromMilliseconds(250);
     static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(5);
 
@@ -39,6 +47,8 @@ public sealed partial class ConfigDatabase : IAsyncDisposable
         if (string.IsNullOrEmpty(Settings.ApplicationName)) Settings.ApplicationName = "rosetta config";
         if (!IsGiven("Timeout")) Settings.Timeout = (int)ConnectTimeout.TotalSeconds;
         if (!IsGiven("Command Timeout")) Settings.CommandTimeout = (int)CommandTimeout.TotalSeconds;
+        if (Settings.Options?.Contains(IdleInTransactionSetting, StringComparison.Ordinal) != true)
+            Settings.Options = $"{Settings.Options} -c {IdleInTransactionSetting}={IdleInTransaction.TotalMilliseconds:0}".TrimStart();
         Settings.CancellationTimeout = 1000;
         Settings.IncludeErrorDetail = true;
         if (!IsGiven("Maximum Pool Size")) Settings.MaxPoolSize = 10;

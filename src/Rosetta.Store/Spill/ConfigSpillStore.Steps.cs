@@ -2,6 +2,7 @@ using System.Buffers;
 using Npgsql;
 using NpgsqlTypes;
 using Rosetta.Core.Errors;
+using Rosetta.Core.Failpoints;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Spill;
 using Rosetta.Store.Runtime;
@@ -21,9 +22,9 @@ public sealed partial class ConfigSpillStore
             await ShutOutAsync(connection, log.PipelineId, epoch, cancellationToken).ConfigureAwait(false);
             await using var open = Command(connection, OpenSql, log);
             await using var rows = await open.ExecuteReaderAsync(cancellationToken).ConfigureAwait(false);
-            return await rows.ReadAsync(cancellationToken).ConfigureAwait(false)
-                ? (rows.GetInt64(LogRow.ColumnCount), LogRow.Read(rows))
-                : throw new SpillStoreException(SpillFaults.NotAttached(log));
+            if (!await rows.ReadAsync(cancellationToken).ConfigureAwait(false)) throw new SpillStoreException(SpillFaults.NotAttached(log));
+            Failpoint.Hit(FailpointNames.SpillOpening);
+            return (rows.GetInt64(LogRow.ColumnCount), LogRow.Read(rows));
         },
         cancellationToken);
 
@@ -113,6 +114,7 @@ public sealed partial class ConfigSpillStore
 
             // The first of them here, where a commit is not waited for.
             await SweepSliceAsync(connection, log, epoch, cancellationToken).ConfigureAwait(false);
+            Failpoint.Hit(FailpointNames.SpillLettingGo);
             return row;
         },
         cancellationToken);

@@ -1,7 +1,10 @@
 using System.Text.Json;
+using Dapper;
+using Microsoft.Extensions.Logging.Abstractions;
 using Rosetta.Core.Pipelines;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Store.Configuration;
 using Rosetta.Store.Runtime;
 using Xunit;
 
@@ -27,6 +30,48 @@ public sealed class EpochTests(StoreFixture fixture)
         Assert.All(issued, mine => Assert.Equal(mine.Order(), mine));
         Assert.Equal(200, issued.SelectMany(e => e).Distinct().Count());
         Assert.Equal(201, await epochs.IssueAsync(pipeline.Id, null, CancellationToken.None));
+    }
+
+    /// <summary>It froze, or its machine is gone; its server would wait for it for ever.</summary>
+    [Fact]
+    public async Task Should_issue_one_though_another_node_froze_in_a_transaction()
+    {
+        var url = await fixture.NewDatabaseAsync();
+        await using var store = await StoreUnderTest.OpenAsync(url);
+        var pipeline = await store.AddPipelineAsync();
+        var epochs = new EpochRepository(store.Database);
+        var older = (await epochs.IssueAsync(pipeline.Id, "older", CancellationToken.None))!.Value;
+        await using var frozen = new ConfigDatabase($"{url};Options=-c idle_in_transaction_session_timeout=300", NullLogger<ConfigDatabase>.Instance);
+        TaskCompletionSource holds = new(), thaws = new();
+        var writes = frozen.TransactAsync(
+            async (connection, transaction) =>
+            {
+                await connection.ExecuteAsync("SELECT FROM pipeline_epochs WHERE epoch = @older FOR SHARE", new { older }, transaction);
+                holds.SetResult();
+                await thaws.Task;
+                return await connection.ExecuteAsync("UPDATE pipelines SET name = 'written'", transaction: transaction);
+            },
+            CancellationToken.None);
+        await holds.Task;
+
+        Assert.Equal(older + 1, await epochs.IssueAsync(pipeline.Id, "newer", CancellationToken.None));
+
+        thaws.SetResult();
+        await Assert.ThrowsAsync<ConfigDatabaseUnavailableException>(() => writes);
+        Assert.NotEqual("written", await store.ScalarAsync<string>("SELECT name FROM pipelines"));
+    }
+
+    [Theory]
+    [InlineData("", "10s")]
+    [InlineData(";Options=-c work_mem=5MB", "10s")]
+    [InlineData(";Options=-c idle_in_transaction_session_timeout=7s", "7s")]
+    public async Task Should_let_no_transaction_be_left_open_for_longer_than_the_url_says_or_ten_seconds(string options, string timeout)
+    {
+        await using var database = new ConfigDatabase(await fixture.NewDatabaseAsync() + options, NullLogger<ConfigDatabase>.Instance);
+        await using var connection = await database.DataSource.OpenConnectionAsync();
+        Assert.Equal(timeout, await connection.ExecuteScalarAsync<string>("SHOW idle_in_transaction_session_timeout"));
+        if (options.Contains("work_mem", StringComparison.Ordinal))
+            Assert.Equal("5MB", await connection.ExecuteScalarAsync<string>("SHOW work_mem"));
     }
 
     [Fact]
