@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Rosetta.Bench.Processes;
 using Rosetta.Core.Changes;
 using Rosetta.Core.DeadLetters;
 using Rosetta.Core.Destinations;
@@ -8,9 +9,13 @@ using Rosetta.Postgres.Catalog;
 using Rosetta.Postgres.Destination;
 using Rosetta.Postgres.Source;
 using Rosetta.Postgres.Wire;
+using Rosetta.Testing.Processes;
 using Rosetta.Testing.Servers;
 
 namespace Rosetta.Bench.Parking;
+
+/// <param name="CpuSeconds">Of this process and of the server's backends.</param>
+readonly record struct ApplyCost(double Seconds, double CpuSeconds);
 
 /// <summary>A destination's session with a table of its own, which is given batches directly: what is measured is the apply alone.</summary>
 sealed class ParkingSubject : IAsyncDisposable
@@ -57,20 +62,19 @@ sealed class ParkingSubject : IAsyncDisposable
 
     public Task ExecuteAsync(string sql, CancellationToken cancellationToken) => _server.ExecuteAsync(sql, _database, cancellationToken);
 
-    /// <summary>Applies groups, one after the other; how long that took, seconds.</summary>
-    public async Task<double> ApplyAsync(IReadOnlyList<ChangeBatch> groups, CancellationToken cancellationToken)
+    /// <summary>Applies a group, and says what that took.</summary>
+    public async Task<ApplyCost> ApplyAsync(ChangeBatch group, CancellationToken cancellationToken)
     {
-        var began = Stopwatch.GetTimestamp();
-        foreach (var group in groups)
-        {
-            var result = await _session.ApplyAsync(new ApplyGroup([group]), cancellationToken);
-            if (result.Stops.Count > 0)
-                throw new InvalidOperationException($"{Name}: {result.Stops[0].Value.Describe()}");
-            Parked += result.Parked;
-        }
-
-        return Stopwatch.GetElapsedTime(began).TotalSeconds;
+        var (began, cpu) = (Stopwatch.GetTimestamp(), Cpu());
+        var result = await _session.ApplyAsync(new ApplyGroup([group]), cancellationToken);
+        var cost = new ApplyCost(Stopwatch.GetElapsedTime(began).TotalSeconds, Cpu() - cpu);
+        if (result.Stops.Count > 0)
+            throw new InvalidOperationException($"{Name}: {result.Stops[0].Value.Describe()}");
+        Parked += result.Parked;
+        return cost;
     }
+
+    double Cpu() => Environment.CpuUsage.TotalTime.TotalSeconds + (_server.ProcessId is { } id && ProcessIdentity.Find(id) is { } postmaster ? CpuSample.OfBackends(postmaster) : 0);
 
     public async ValueTask DisposeAsync() => await _session.DisposeAsync();
 
