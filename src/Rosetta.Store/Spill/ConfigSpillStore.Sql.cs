@@ -32,7 +32,7 @@ public sealed partial class ConfigSpillStore
         FROM (SELECT) one LEFT JOIN log ON true
         """;
 
-    /// <summary>Behind this nothing is added any more that was sent before. A log of another generation is emptied; its parts stay outside of it until they are swept.</summary>
+    /// <summary>Behind this nothing is added any more that was sent before. A log of another generation is emptied; its parts stay outside of it until they are removed as leftovers.</summary>
     const string OpenSql =
         $"""
         INSERT INTO spill_logs AS l (pipeline_id, destination_id, generation)
@@ -113,12 +113,19 @@ public sealed partial class ConfigSpillStore
         SELECT EXISTS (SELECT FROM fence), EXISTS (SELECT FROM log), {Flush}
         """;
 
-    /// <summary>Parts outside of their log. Some at a time: deleting is work for each two kilobytes.</summary>
+    /// <summary>Parts that were let go. Some at a time: deleting is work for each two kilobytes.</summary>
     const string SweepSql =
         $"""
         WITH {EpochRepository.Fence}, gone AS (
-            SELECT p.sequence FROM spill_parts p, spill_logs l
-            WHERE {OfParts} AND {OfLog} AND (p.sequence < l.first_part OR p.sequence > l.last_part) ORDER BY p.sequence LIMIT @Limit)
+            SELECT p.sequence FROM spill_parts p, spill_logs l WHERE {OfParts} AND {OfLog} AND p.sequence < l.first_part ORDER BY p.sequence LIMIT @Limit)
+        DELETE FROM spill_parts p USING fence, gone WHERE {OfParts} AND p.sequence = gone.sequence
+        """;
+
+    /// <summary>Parts that were cut off the end: their numbers are given again.</summary>
+    const string SweepEndSql =
+        $"""
+        WITH {EpochRepository.Fence}, gone AS (
+            SELECT p.sequence FROM spill_parts p, spill_logs l WHERE {OfParts} AND {OfLog} AND p.sequence > l.last_part ORDER BY p.sequence LIMIT @Limit)
         DELETE FROM spill_parts p USING fence, gone WHERE {OfParts} AND p.sequence = gone.sequence
         """;
 

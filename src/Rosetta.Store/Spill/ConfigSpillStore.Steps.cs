@@ -113,7 +113,7 @@ public sealed partial class ConfigSpillStore
             }
 
             // The first of them here, where a commit is not waited for.
-            await SweepSliceAsync(connection, log, epoch, cancellationToken).ConfigureAwait(false);
+            await SweepSliceAsync(connection, SweepSql, log, epoch, cancellationToken).ConfigureAwait(false);
             Failpoint.Hit(FailpointNames.SpillLettingGo);
             return row;
         },
@@ -129,17 +129,17 @@ public sealed partial class ConfigSpillStore
         return (rows.GetInt64(0), LogRow.Lsn(rows, 1));
     }
 
-    async Task<int> SweepAsync(SpillLog log, long epoch, CancellationToken cancellationToken)
+    async Task<int> SweepAsync(string sql, SpillLog log, long epoch, CancellationToken cancellationToken)
     {
         var all = 0;
-        while (await database.WriteAsync(connection => SweepSliceAsync(connection, log, epoch, cancellationToken), cancellationToken).ConfigureAwait(false) is var some and > 0)
+        while (await database.WriteAsync(connection => SweepSliceAsync(connection, sql, log, epoch, cancellationToken), cancellationToken).ConfigureAwait(false) is var some and > 0)
             all += some;
         return all;
     }
 
-    static async Task<int> SweepSliceAsync(NpgsqlConnection connection, SpillLog log, long epoch, CancellationToken cancellationToken)
+    static async Task<int> SweepSliceAsync(NpgsqlConnection connection, string sql, SpillLog log, long epoch, CancellationToken cancellationToken)
     {
-        await using var command = Command(connection, SweepSql, log, new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<int>("Limit", Slice));
+        await using var command = Command(connection, sql, log, new NpgsqlParameter<long>("Epoch", epoch), new NpgsqlParameter<int>("Limit", Slice));
         return await command.ExecuteNonQueryAsync(cancellationToken).ConfigureAwait(false);
     }
 

@@ -40,7 +40,8 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
         var (opening, row) = await GuardAsync(log, () => BeginOpeningAsync(log, epoch, cancellationToken)).ConfigureAwait(false);
         var last = await GuardAsync(log, () => FindEndAsync(log, row, cancellationToken)).ConfigureAwait(false);
         if (last < row.LastPart) row = await GuardAsync(log, () => CutAsync(log, epoch, opening, last, cancellationToken)).ConfigureAwait(false);
-        await GuardAsync(log, () => SweepAsync(log, epoch, cancellationToken)).ConfigureAwait(false);
+        // Also those that whoever cut it last did not come to. What was let go, which may be much, keeps nobody from adding: it is removed with the leftovers.
+        await GuardAsync(log, () => SweepAsync(SweepEndSql, log, epoch, cancellationToken)).ConfigureAwait(false);
         _openings[log] = new Opening(epoch, opening, row.Bytes);
         return row.ToExtent(log);
     }
@@ -95,7 +96,7 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
     {
         ArgumentNullException.ThrowIfNull(log);
         var row = await GuardAsync(log, () => LetGoAsync(log, epoch, position, cancellationToken)).ConfigureAwait(false);
-        await GuardAsync(log, () => SweepAsync(log, epoch, cancellationToken)).ConfigureAwait(false);
+        await GuardAsync(log, () => SweepAsync(SweepSql, log, epoch, cancellationToken)).ConfigureAwait(false);
         return row?.ToExtent(log);
     }
 
@@ -115,7 +116,7 @@ public sealed partial class ConfigSpillStore(ConfigDatabase database, IPartCompr
             cancellationToken)).ConfigureAwait(false);
         if (!isNewest) throw new FencedException("the config database", epoch);
         if (!isAttached) throw new SpillStoreException(SpillFaults.NotAttached(log));
-        await GuardAsync(log, () => SweepAsync(log, epoch, cancellationToken)).ConfigureAwait(false);
+        await GuardAsync(log, () => SweepAsync(SweepSql, log, epoch, cancellationToken)).ConfigureAwait(false);
     }
 
     public Task<IReadOnlyList<SpillExtent>> ListAsync(long pipelineId, CancellationToken cancellationToken) =>

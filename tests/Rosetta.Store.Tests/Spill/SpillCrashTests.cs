@@ -116,6 +116,7 @@ public sealed class SpillCrashTests(SpillFixture fixture) : SpillTests(fixture)
         await Config.ExecuteAsync("UPDATE spill_logs SET first_part = 151, from_lsn = '0/103', transactions = 50, bytes = 5000, raw_bytes = 5000");
 
         Assert.Equal((50L, new Lsn(0x103)), (await Store.OpenAsync(Log, Epoch, None)) switch { var e => (e!.Parts, e.From) });
+        Assert.Equal(150, await Store.RemoveLeftoversAsync(Log.PipelineId, Epoch, None));
 
         Assert.Equal(50, await Config.ScalarAsync<long>("SELECT count(*) FROM spill_parts"));
     }

@@ -82,7 +82,7 @@ public sealed class SpillLeftoverTests(SpillFixture fixture) : SpillTests(fixtur
 
             Assert.Null(await Store.OpenAsync(fresh, Epoch, None));
             var extent = await Store.AppendAsync(fresh, Epoch, new Lsn(10), Whole(20), None);
-            Assert.Equal(0, await Store.RemoveLeftoversAsync(Log.PipelineId, Epoch, None));
+            Assert.Equal(removed ? 0 : 70, await Store.RemoveLeftoversAsync(Log.PipelineId, Epoch, None));
 
             Assert.Equal(extent, Assert.Single(await Store.ListAsync(Log.PipelineId, None)));
             Assert.Equal((new Lsn(10), new Lsn(20), 1L, 1L), (extent.From, extent.Through, extent.Parts, await CountAsync("spill_parts")));
