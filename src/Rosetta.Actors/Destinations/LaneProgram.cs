@@ -82,11 +82,8 @@ public sealed class LaneProgram(LaneContext context, TimeProvider time, LaneFail
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var transforms = _transforms;
-        await context.Source.WhenReady(cancellationToken).ConfigureAwait(false);
-        context.Spill?.RequireWhole();
         var options = new LaneOptions(transforms, transforms.Schema);
-        await using var session = await context.Destination
-            .OpenAsync(context.Opening with { StartPosition = Lane.Feeds, Source = options.Schema }, cancellationToken).ConfigureAwait(false);
+        await using var session = await new LaneOpening(context, time).OpenAsync(options.Schema, cancellationToken).ConfigureAwait(false);
         Failpoint.Hit(FailpointNames.DestinationFenced);
         var spilled = context.Spill is { } spill && await spill.CoversAsync(session.Position, cancellationToken).ConfigureAwait(false);
         var resumeAt = spilled ? session.Position : await context.Source.ResumeAtAsync(context.DestinationId, session.Position, cancellationToken).ConfigureAwait(false);

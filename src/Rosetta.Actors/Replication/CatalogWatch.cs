@@ -7,6 +7,10 @@ using Rosetta.Postgres.Source;
 
 namespace Rosetta.Actors.Replication;
 
+/// <summary>The source's catalog as it was read at one moment.</summary>
+/// <param name="Answers">The orders to read it that were there before.</param>
+sealed record CatalogReading(IReadOnlyList<long> Answers, IReadOnlyList<SourceTable> Tables);
+
 /// <summary>
 /// Looks at the source's catalog from time to time, and when asked: new tables are published and planned, a publication that was changed
 /// behind our back is found.
@@ -34,11 +38,12 @@ sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
 
     /// <summary>Publishes what is wanted, compares with what was recorded, and plans. Called before the slot is made, and again and again.</summary>
     /// <param name="stored">What the record says; null before the slot's first record, or when it no longer counts.</param>
+    /// <param name="reading">The catalog, if somebody has read it just now.</param>
     /// <exception cref="FaultException">A publication is gone or another one: a gap of the pipeline.</exception>
-    public async Task<PublicationFacts> LookAsync(PublicationFacts? stored, CancellationToken cancellationToken)
+    public async Task<PublicationFacts> LookAsync(PublicationFacts? stored, CancellationToken cancellationToken, CatalogReading? reading = null)
     {
-        var refreshes = run.Refreshes.Begin();
-        var tables = await link.Catalog.ListAsync(null, cancellationToken).ConfigureAwait(false);
+        reading ??= new CatalogReading(run.Refreshes.Begin(), await link.Catalog.ListAsync(null, cancellationToken).ConfigureAwait(false));
+        var tables = reading.Tables;
         var drift = PublicationDrift.None;
         if (stored is not null)
         {
@@ -62,7 +67,7 @@ sealed class CatalogWatch(PipelineRun run, SourceLink link, ILoggingAdapter log)
             log.Warning("Pipeline {Pipeline}: table [{Table}] lost changes: {Reason}", run.Definition.Id, table.Table, table.Reason);
         var changed = run.Plans.Publish(PipelinePlanner.Plan(run.Definition, new SourceView(tables, ensured.Facts, [.. ensured.Failed, .. Unfit(ensured.Failed)], drifts), run.Orders));
         run.PlansChanged(changed);
-        run.Refreshes.End(refreshes);
+        run.Refreshes.End(reading.Answers);
         return ensured.Facts;
     }
 

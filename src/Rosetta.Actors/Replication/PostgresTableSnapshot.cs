@@ -2,6 +2,7 @@ using Rosetta.Core.Chunks;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Positions;
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Replication;
 using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Source;
 using Rosetta.Postgres.Wire;
@@ -36,18 +37,18 @@ sealed class PostgresTableSnapshot : ITableSnapshot
     /// <param name="publications">What the stream names: a copy holds the rows and columns that they publish, and no others.</param>
     /// <exception cref="NoFreeSlotException">No slot or walsender is free.</exception>
     public static async Task<PostgresTableSnapshot> ExportAsync(
-        SourceDatabase database, string slot, int readers, PublicationFacts publications, Action<string?> waiting, TableName? held, TimeProvider time,
+        SourceDatabase database, string slot, int readers, PublicationFacts publications, Action<string?> waiting, TableName? held, SpareSender spare, TimeProvider time,
         CancellationToken cancellationToken)
     {
         if (held is not { } table)
-            return await MakeAsync(database, slot, readers, publications, waiting, null, time, cancellationToken).ConfigureAwait(false);
+            return await MakeAsync(database, slot, readers, publications, waiting, null, spare, time, cancellationToken).ConfigureAwait(false);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(HoldAtMost);
         PgConnection? reserved = null;
         try
         {
             reserved = await ReserveAsync(database, table, limit.Token).ConfigureAwait(false);
-            return await MakeAsync(database, slot, readers, publications, waiting, reserved, time, limit.Token).ConfigureAwait(false);
+            return await MakeAsync(database, slot, readers, publications, waiting, reserved, spare, time, limit.Token).ConfigureAwait(false);
         }
         catch (Exception e)
         {
@@ -73,15 +74,18 @@ sealed class PostgresTableSnapshot : ITableSnapshot
     }
 
     static async Task<PostgresTableSnapshot> MakeAsync(
-        SourceDatabase database, string slot, int readers, PublicationFacts publications, Action<string?> waiting, PgConnection? reserved, TimeProvider time,
+        SourceDatabase database, string slot, int readers, PublicationFacts publications, Action<string?> waiting, PgConnection? reserved, SpareSender spare, TimeProvider time,
         CancellationToken cancellationToken)
     {
         try
         {
+            // Their sessions come while the slot is made.
+            await using var sessions = new OpenedAhead<ReaderSessions>(
+                token => ReaderSessions.OpenAsync(database.Endpoint, reserved is null ? readers : readers - 1, token), cancellationToken);
             // The temporary slot goes as soon as the readers have the snapshot: it would only keep WAL.
             await using var export = await SnapshotExport.CreateAsync(
-                database, slot, isTemporary: true, waits: new Waiting(waiting), time: time, cancellationToken: cancellationToken).ConfigureAwait(false);
-            return new PostgresTableSnapshot(await export.ImportAsync(readers, cancellationToken, reserved).ConfigureAwait(false), publications);
+                database, slot, isTemporary: true, waits: new Waiting(waiting), time: time, walsender: await spare.TakeAsync(cancellationToken).ConfigureAwait(false), cancellationToken: cancellationToken).ConfigureAwait(false);
+            return new PostgresTableSnapshot(await export.ImportAsync(await sessions.TakeAsync().ConfigureAwait(false), cancellationToken, reserved).ConfigureAwait(false), publications);
         }
         catch (PgServerException e) when (e.SqlState is "53400" or "53300")
         {

@@ -42,6 +42,8 @@ public sealed class SourceLink : ILaneSource, IAsyncDisposable
         Database = new SourceDatabase(_endpoint);
         Catalog = new SourceCatalog(Database);
         Slots = new Slots(Database);
+        SpareSender = new SpareSender(run.Services.Time);
+        run.Ended.Register(static spare => _ = ((SpareSender)spare!).DisposeAsync().AsTask(), SpareSender);
     }
 
     /// <summary>The name of this incarnation's sessions at the source.</summary>
@@ -55,6 +57,9 @@ public sealed class SourceLink : ILaneSource, IAsyncDisposable
     public SourceCatalog Catalog { get; }
 
     public Slots Slots { get; }
+
+    /// <summary>Left over from the making of the slot, for the snapshot that comes next.</summary>
+    public SpareSender SpareSender { get; }
 
     public ISourceSchema Schema => Catalog;
 
@@ -163,7 +168,7 @@ public sealed class SourceLink : ILaneSource, IAsyncDisposable
         long destinationId, int readers, Action<string?> waiting, TableName? held, CancellationToken cancellationToken) =>
         await PostgresTableSnapshot.ExportAsync(
             Database, SourceNames.TemporarySlot(_run.Definition.Source.ReplicationName, _run.Definition.Id, _run.Epoch, $"s{destinationId}"),
-            readers, Publications, waiting, held, _run.Services.Time, cancellationToken).ConfigureAwait(false);
+            readers, Publications, waiting, held, SpareSender, _run.Services.Time, cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
     public Task<IReadOnlyList<TableExtra>> ReadExtrasAsync(TableName table, CancellationToken cancellationToken) =>
@@ -202,7 +207,11 @@ public sealed class SourceLink : ILaneSource, IAsyncDisposable
         return true;
     }
 
-    public ValueTask DisposeAsync() => Database.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await SpareSender.DisposeAsync().ConfigureAwait(false);
+        await Database.DisposeAsync().ConfigureAwait(false);
+    }
 
     Guid? GenerationOf(long destinationId) =>
         _run.Definition.Destinations.FirstOrDefault(d => d.Destination.Id == destinationId)?.Generation;

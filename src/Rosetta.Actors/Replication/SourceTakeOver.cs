@@ -1,4 +1,5 @@
 using Akka.Event;
+using Npgsql;
 using Rosetta.Actors.Pipelines;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Failpoints;
@@ -17,6 +18,8 @@ namespace Rosetta.Actors.Replication;
 /// </summary>
 sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catalog, ILoggingAdapter log)
 {
+    CatalogReading? _reading;
+
     long Id => run.Definition.Id;
 
     SlotRecordRepository Records => run.Services.SlotRecords;
@@ -61,7 +64,7 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
         link.Record = record;
         try
         {
-            await catalog.LookAsync(stored, cancellationToken).ConfigureAwait(false);
+            await LookAsync(stored, cancellationToken).ConfigureAwait(false);
         }
         catch (FaultException e) when (e.Fault.IsGap && run.Orders.AnyWhole)
         {
@@ -90,28 +93,16 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
     {
         if (dropFirst)
             await link.Slots.DropAsync(link.Slot, SessionName.PrefixOf(run.Services.Installation, Id), cancellationToken).ConfigureAwait(false);
-        var publications = await catalog.LookAsync(null, cancellationToken).ConfigureAwait(false);
+        // The walsender that makes the slot comes while the publications are made, and with it another session into the pool: the gauge of the WAL and the lanes will ask
+        // at the same moment.
+        await using var next = new OpenedAhead<NpgsqlConnection>(link.Database.OpenAsync, cancellationToken);
+        await using var ahead = new OpenedAhead<ReplicationConnection>(token => link.OpenReplicationAsync("slot", token).AsTask(), cancellationToken);
+        var publications = await LookAsync(null, cancellationToken).ConfigureAwait(false);
         Failpoint.Hit(FailpointNames.PublicationMade);
         var record = new SlotRecord(
             Id, link.Slot, source.SystemIdentifier, source.Timeline, Lsn.Zero, "{}", publications.ToJson(), null, []);
         await Require(Records.SaveAsync(run.Epoch, record, cancellationToken)).ConfigureAwait(false);
-        CreatedSlot created;
-        await using (var connection = await link.OpenReplicationAsync("slot", cancellationToken).ConfigureAwait(false))
-        {
-            try
-            {
-                created = await SlotCreationWatch.CreateAsync(
-                    connection, new SlotRequest(link.Slot), link.Database, new Waiting(ShowWaiting), run.Services.Time, cancellationToken).ConfigureAwait(false);
-            }
-            catch (PgServerException e) when (e.SqlState == "42710")
-            {
-                // Somebody made it between our look and now: it is not ours.
-                await Records.ForgetAsync(Id, run.Epoch, cancellationToken).ConfigureAwait(false);
-                throw new FaultException(
-                    new Fault(ErrorClass.Operator, $"Replication slot {link.Slot} was made by somebody else.", "Choose another replication_name for the source.", e.SqlState), e);
-            }
-        }
-
+        var created = await MakeSlotAsync(await ahead.TakeAsync().ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
         ShowWaiting(null);
         Failpoint.Hit(FailpointNames.SlotCreated);
         record = record with { ConsistentPoint = created.ConsistentPoint };
@@ -123,10 +114,32 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
         StandAt(created.ConsistentPoint);
     }
 
+    async Task<CreatedSlot> MakeSlotAsync(ReplicationConnection connection, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var created = await SlotCreationWatch.CreateAsync(
+                connection, new SlotRequest(link.Slot), link.Database, new Waiting(ShowWaiting), run.Services.Time, cancellationToken).ConfigureAwait(false);
+            await link.SpareSender.KeepAsync(connection).ConfigureAwait(false);
+            return created;
+        }
+        catch (Exception e)
+        {
+            await connection.DisposeAsync().ConfigureAwait(false);
+            if (e is not PgServerException { SqlState: "42710" } taken)
+                throw;
+            // Somebody made it between our look and now: it is not ours.
+            await Records.ForgetAsync(Id, run.Epoch, cancellationToken).ConfigureAwait(false);
+            throw new FaultException(
+                new Fault(ErrorClass.Operator, $"Replication slot {link.Slot} was made by somebody else.", "Choose another replication_name for the source.", taken.SqlState), e);
+        }
+    }
+
     async Task RequirePreflightAsync(SlotRecord? record, CancellationToken cancellationToken)
     {
         // A pipeline stays with the publications it has, whatever the user has made since.
         var ownPublication = record is { ConsistentPoint.IsZero: false } && !PublicationFacts.FromJson(record.PublicationJson).IsAdopted;
+        var refreshes = run.Refreshes.Begin();
         var report = await Preflight.RunAsync(
             link.Database, new PreflightRequest(run.Definition.Source.PublicationName, link.Slot, record is not null, ownPublication), cancellationToken)
             .ConfigureAwait(false);
@@ -138,6 +151,15 @@ sealed class SourceTakeOver(PipelineRun run, SourceLink link, CatalogWatch catal
         }
 
         catalog.Blocked = report.BlockedTables;
+        _reading = report.Tables is { } tables ? new CatalogReading(refreshes, tables) : null;
+    }
+
+    /// <summary>With the catalog that the preflight has read, once.</summary>
+    Task<PublicationFacts> LookAsync(PublicationFacts? stored, CancellationToken cancellationToken)
+    {
+        var reading = _reading;
+        _reading = null;
+        return catalog.LookAsync(stored, cancellationToken, reading);
     }
 
     void StandAt(Lsn confirmed)

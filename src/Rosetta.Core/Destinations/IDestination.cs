@@ -31,6 +31,12 @@ public sealed record DestinationOpening(
     /// <summary>Tables of which nothing else is said get indexes and constraints of the source's after their copy, while they stream.</summary>
     public bool WithIndexes { get; init; }
 
+    /// <summary>
+    /// Awaited when the destination has been reached and is ready to be taken over, and before anything of the pipeline is read or written there: answers the position that
+    /// counts instead of <see cref="StartPosition"/>. What it throws ends the opening. Null: nothing is waited for.
+    /// </summary>
+    public Func<CancellationToken, Task<Lsn>>? StartsAt { get; init; }
+
     /// <summary>Takes changes that cannot be applied; null: such a change stops its table.</summary>
     public IParking? Parking { get; init; }
 

@@ -38,6 +38,8 @@ public sealed class PostgresDestination(PgEndpoint endpoint, string? schema = nu
         {
             var replicaRole = await SessionSettings.ApplyAsync(connection, cancellationToken);
             await RosettaSchema.EnsureAsync(connection, cancellationToken);
+            if (opening.StartsAt is { } startsAt)
+                opening = opening with { StartPosition = await startsAt(cancellationToken), StartsAt = null };
             var row = new PositionRow(opening);
             var position = await TakeOver.RunAsync(connection, opening, row, Patience, _logger, cancellationToken);
             var stored = await StoredTables.LoadAsync(connection, row, cancellationToken);

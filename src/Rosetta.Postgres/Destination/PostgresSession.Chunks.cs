@@ -38,10 +38,10 @@ sealed partial class PostgresSession
     public async Task<ITableChunks?> OpenChunksAsync(ChunkedCopy copy, CancellationToken cancellationToken)
     {
         var source = copy.Route.Source;
-        var connection = await PgConnection.OpenAsync(_endpoint, cancellationToken: cancellationToken);
+        var connection = await _spare.TakeAsync(cancellationToken);
         try
         {
-            var replicaRole = await SessionSettings.ApplyAsync(connection, cancellationToken);
+            var replicaRole = HasReplicaRole;
             var known = _stored.GetValueOrDefault(source)?.Table;
             var isCopy = copy.Purpose == ChunkPurpose.Copy;
             if (!isCopy && known is not { Streams: true, Copying: null })

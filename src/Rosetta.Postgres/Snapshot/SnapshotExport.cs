@@ -39,12 +39,13 @@ public sealed class SnapshotExport : IAsyncDisposable
     /// <param name="isTemporary">It goes with this object; otherwise it stays, and has to be recorded.</param>
     /// <param name="failover">See <see cref="SlotRequest.Failover"/>.</param>
     /// <param name="waits">Told what the making waits for.</param>
+    /// <param name="walsender">Makes the slot, and is ours from now on; null: a new one does.</param>
     /// <exception cref="PgServerException">See <see cref="ReplicationConnection.CreateSlotAsync"/>.</exception>
     public static async Task<SnapshotExport> CreateAsync(
         SourceDatabase database, string slotName, bool isTemporary, bool failover = false, IProgress<SlotCreationWait>? waits = null,
-        TimeProvider? time = null, CancellationToken cancellationToken = default)
+        TimeProvider? time = null, ReplicationConnection? walsender = null, CancellationToken cancellationToken = default)
     {
-        var connection = await ReplicationConnection.OpenAsync(database.Endpoint, cancellationToken: cancellationToken);
+        var connection = walsender ?? await ReplicationConnection.OpenAsync(database.Endpoint, cancellationToken: cancellationToken);
         try
         {
             if (connection.ServerVersion >= SnapshotSession.TransactionTimeoutVersion)
@@ -86,7 +87,15 @@ public sealed class SnapshotExport : IAsyncDisposable
     public async Task<SnapshotWorkers> ImportAsync(int count, CancellationToken cancellationToken, PgConnection? reserved = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
-        var workers = new List<SnapshotWorker>(count);
+        return await ImportAsync(await ReaderSessions.OpenAsync(_endpoint, reserved is null ? count : count - 1, cancellationToken), cancellationToken, reserved);
+    }
+
+    /// <summary>The same in sessions that were opened beforehand; they are theirs from now on.</summary>
+    public async Task<SnapshotWorkers> ImportAsync(ReaderSessions sessions, CancellationToken cancellationToken, PgConnection? reserved = null)
+    {
+        ArgumentNullException.ThrowIfNull(sessions);
+        await using var left = sessions;
+        var workers = new List<SnapshotWorker>();
         try
         {
             if (reserved is not null)
@@ -95,13 +104,8 @@ public sealed class SnapshotExport : IAsyncDisposable
                 await reserved.QueryAsync($"SET TRANSACTION SNAPSHOT {SqlIdentifier.Literal(_snapshot)}", cancellationToken);
             }
 
-            while (workers.Count < count)
-            {
-                var connection = await SnapshotSession.OpenAsync(_endpoint, cancellationToken);
+            while (await sessions.NextAsync($"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {SqlIdentifier.Literal(_snapshot)}", cancellationToken) is { } connection)
                 workers.Add(new SnapshotWorker(connection, Since));
-                await connection.QueryAsync(
-                    $"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET TRANSACTION SNAPSHOT {SqlIdentifier.Literal(_snapshot)}", cancellationToken);
-            }
 
             return new SnapshotWorkers(Since, workers);
         }

@@ -48,7 +48,7 @@ public static class Preflight
             findings.AddRange(PublicationFindings(users, byName));
         foreach (var table in Chosen(request, users, all, byName))
             findings.AddRange(TableChecks.Check(table, server.User, server.Version, users));
-        return new PreflightReport([.. findings.OrderBy(f => f.Table is not null).ThenByDescending(f => f.Severity)]);
+        return new PreflightReport([.. findings.OrderBy(f => f.Table is not null).ThenByDescending(f => f.Severity)]) { Tables = all };
     }
 
     static async Task<PublicationFacts?> UsersPublicationAsync(NpgsqlConnection connection, PreflightRequest request, CancellationToken cancellationToken)

@@ -1,4 +1,5 @@
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Catalog;
 
 namespace Rosetta.Postgres.Source;
 
@@ -24,6 +25,9 @@ public sealed record PreflightFinding(FindingSeverity Severity, string Check, st
 /// <summary>All findings about a source, those of the whole pipeline first.</summary>
 public sealed record PreflightReport(IReadOnlyList<PreflightFinding> Findings)
 {
+    /// <summary>The source's catalog as the checks read it; null when it could not be read.</summary>
+    public IReadOnlyList<SourceTable>? Tables { get; init; }
+
     /// <summary>Nothing of severity error.</summary>
     public bool Ok => Findings.All(f => f.Severity != FindingSeverity.Error);
 

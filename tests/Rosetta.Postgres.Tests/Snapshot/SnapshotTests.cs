@@ -2,6 +2,7 @@ using System.Text;
 using Rosetta.Core.Destinations;
 using Rosetta.Core.Errors;
 using Rosetta.Core.Tables;
+using Rosetta.Postgres.Replication;
 using Rosetta.Postgres.Snapshot;
 using Rosetta.Postgres.Source;
 using Rosetta.Postgres.Tests.Source;
@@ -201,6 +202,68 @@ public sealed class SnapshotTests(SourceServer source)
             "the walsender to end");
         var gone = await Assert.ThrowsAsync<FaultException>(() => export.ImportAsync(2, None));
         Assert.Equal(ErrorClass.Transient, gone.Fault.Class);
+    }
+
+    [Fact]
+    public async Task Should_make_the_next_slot_with_the_walsender_that_was_kept_and_read_in_sessions_that_were_opened_before()
+    {
+        var name = await source.CreateDatabaseAsync("CREATE TABLE t (id int PRIMARY KEY, a aclitem); INSERT INTO t SELECT generate_series(1, 3)");
+        await using var database = source.Database(name);
+        await using var spare = new SpareSender(TimeProvider.System);
+        var first = await ReplicationConnection.OpenAsync(database.Endpoint);
+        var walsender = first.ProcessId;
+        await first.CreateSlotAsync(new SlotRequest(Unique("first")) { IsTemporary = true });
+        await spare.KeepAsync(first);
+        var sessions = await ReaderSessions.OpenAsync(database.Endpoint, 2, None);
+        // One that waits may be ended; another takes its place.
+        var ended = await source.Server.ScalarAsync<int>(
+            $"SELECT min(pid) FROM pg_stat_activity WHERE application_name = 'rosetta/test' AND backend_type = 'client backend' AND datname = {SqlIdentifier.Literal(name)}");
+        await source.Server.KillBackendsAsync($"pid = {ended}");
+        await Testing.Waiting.Wait.UntilAsync(async () => await source.Server.ScalarAsync<long>($"SELECT count(*) FROM pg_stat_activity WHERE pid = {ended}") == 0, "the session to end");
+
+        var slot = Unique("second");
+        SnapshotWorkers workers;
+        await using (var export = await SnapshotExport.CreateAsync(database, slot, isTemporary: true, walsender: await spare.TakeAsync(None)))
+        {
+            Assert.Equal(walsender, await source.Server.ScalarAsync<int>($"SELECT active_pid FROM pg_replication_slots WHERE slot_name = '{slot}'"));
+            Assert.Null(await spare.TakeAsync(None));
+            await source.Server.ExecuteAsync("INSERT INTO t VALUES (4)", name);
+            workers = await export.ImportAsync(sessions, None);
+        }
+
+        await using (workers)
+        {
+            Assert.Equal(2, workers.Workers.Count);
+            foreach (var worker in workers.Workers)
+                Assert.Equal("1\t\\N\n2\t\\N\n3\t\\N\n", await TextAsync(worker, "t"));
+        }
+
+        await Testing.Waiting.Wait.UntilAsync(
+            async () => await source.Server.ScalarAsync<long>($"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender' AND datname = {SqlIdentifier.Literal(name)}") == 0,
+            "the walsender to end, and its slots with it");
+    }
+
+    [Fact]
+    public async Task Should_end_a_walsender_that_nobody_took_and_give_none_that_is_lost()
+    {
+        var name = await source.CreateDatabaseAsync();
+        await using var database = source.Database(name);
+        await using var spare = new SpareSender(TimeProvider.System);
+        await spare.KeepAsync(await ReplicationConnection.OpenAsync(database.Endpoint));
+        await EndedAsync();
+        Assert.Null(await spare.TakeAsync(None));
+
+        await spare.KeepAsync(await ReplicationConnection.OpenAsync(database.Endpoint));
+        await source.Server.KillBackendsAsync($"backend_type = 'walsender' AND datname = {SqlIdentifier.Literal(name)}");
+        await EndedAsync();
+        Assert.Null(await spare.TakeAsync(None));
+        await spare.DisposeAsync();
+        await spare.KeepAsync(await ReplicationConnection.OpenAsync(database.Endpoint));
+        await EndedAsync();
+
+        Task EndedAsync() => Testing.Waiting.Wait.UntilAsync(
+            async () => await source.Server.ScalarAsync<long>($"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender' AND datname = {SqlIdentifier.Literal(name)}") == 0,
+            "the walsender to end");
     }
 
     [Fact]

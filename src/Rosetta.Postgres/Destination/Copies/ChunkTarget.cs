@@ -20,8 +20,7 @@ sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims c
             return null;
         if (copy.Purpose == ChunkPurpose.Copy)
             await CopyTarget.PrepareAsync(connection, whole, cancellationToken);
-        await connection.QueryAsync("BEGIN", cancellationToken);
-        await claims.TakeAsync(connection, copy.Route, cancellationToken);
+        await claims.TakeAsync(connection, copy.Route, cancellationToken, begin: true);
         var target = await CopyTarget.MakeAsync(
             connection, whole, copy.Table.Columns, mayHaveRows: copy.Replace || isOurs || copy.Purpose != ChunkPurpose.Copy, cancellationToken);
         if (!Takes(table, target))
@@ -37,13 +36,10 @@ sealed class ChunkTarget(PgConnection connection, PositionRow row, TableClaims c
             return target;
         }
 
-        if (!resumes)
-        {
-            await connection.QueryAsync(
-                StoredTables.CopyingSql(row, copy.Route.Source, copy.Route.Target, copy.Since, [.. copy.Table.Columns, .. copy.Route.Options.ColumnNames], table.Oid, copy.Replace, copy.Transform), cancellationToken);
-        }
-
-        await row.CommitAsync(connection, cancellationToken);
+        var begins = resumes
+            ? null
+            : StoredTables.CopyingSql(row, copy.Route.Source, copy.Route.Target, copy.Since, [.. copy.Table.Columns, .. copy.Route.Options.ColumnNames], table.Oid, copy.Replace, copy.Transform);
+        await row.CommitAsync(connection, cancellationToken, first: begins);
         return target;
     }
 

@@ -49,12 +49,9 @@ sealed record CopyTarget(TargetTable Table, IReadOnlyDictionary<string, string> 
         if (await TargetCatalog.ReadAsync(connection, name, cancellationToken) is not { } table)
         {
             isNew = true;
-            await connection.QueryAsync(TableMaker.CreateSql(name, columns), cancellationToken);
             // With the key before the rows: cheaper than after them for rows in the order of their key, and never much dearer.
-            if (TableMaker.PrimaryKeySql(name, copy.Table, columns) is { } key)
-                await connection.QueryAsync(key, cancellationToken);
-            if (TableMaker.IdentityIndexSql(name, copy.Table, columns) is { } index)
-                await connection.QueryAsync(index, cancellationToken);
+            string?[] statements = [TableMaker.CreateSql(name, columns), TableMaker.PrimaryKeySql(name, copy.Table, columns), TableMaker.IdentityIndexSql(name, copy.Table, columns)];
+            await connection.QueryAsync(string.Join("; ", statements.OfType<string>()), cancellationToken);
             table = await TargetCatalog.ReadAsync(connection, name, cancellationToken)
                 ?? throw new InvalidOperationException($"Table {name} is not there after it was created.");
         }

@@ -24,14 +24,15 @@ static class SessionSettings
     /// <returns>Whether the session got the replica role: no triggers, no foreign keys.</returns>
     public static async ValueTask<bool> ApplyAsync(PgConnection connection, CancellationToken cancellationToken)
     {
-        await connection.QueryAsync(Common, cancellationToken);
         try
         {
-            await connection.QueryAsync("SET session_replication_role = replica", cancellationToken);
+            // One text is one transaction: refused, nothing of it holds.
+            await connection.QueryAsync($"{Common}; SET session_replication_role = replica", cancellationToken);
             return true;
         }
         catch (PgServerException e) when (e.SqlState == "42501")
         {
+            await connection.QueryAsync(Common, cancellationToken);
             return false;
         }
     }

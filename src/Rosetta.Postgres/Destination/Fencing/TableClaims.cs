@@ -21,11 +21,12 @@ sealed class TableClaims(DestinationOpening opening)
 
     /// <summary>Runs inside the transaction that makes or fills the target, before anything is done to it.</summary>
     /// <exception cref="FaultException">Somebody else has the table.</exception>
-    public async ValueTask TakeAsync(PgConnection connection, TableRoute route, CancellationToken cancellationToken)
+    /// <param name="begin">Begins that transaction first, in the same round trip.</param>
+    public async ValueTask TakeAsync(PgConnection connection, TableRoute route, CancellationToken cancellationToken, bool begin = false)
     {
         try
         {
-            if (await TryTakeAsync(connection, route, cancellationToken))
+            if (await TryTakeAsync(connection, route, begin, cancellationToken))
                 return;
         }
         catch (PgServerException e) when (e.SqlState == LockNotAvailable)
@@ -53,7 +54,7 @@ sealed class TableClaims(DestinationOpening opening)
                 cancellationToken);
         }
 
-        if (!await TryTakeAsync(connection, route, cancellationToken))
+        if (!await TryTakeAsync(connection, route, false, cancellationToken))
             throw Refused(route, "was claimed by another pipeline just now", null, null);
     }
 
@@ -64,24 +65,24 @@ sealed class TableClaims(DestinationOpening opening)
     public string ReleaseAllSql => $"DELETE FROM rosetta.claims WHERE {_attachment}";
 
     // An earlier generation of the same attachment is us: its tables are copied again.
-    async ValueTask<bool> TryTakeAsync(PgConnection connection, TableRoute route, CancellationToken cancellationToken)
+    async ValueTask<bool> TryTakeAsync(PgConnection connection, TableRoute route, bool begin, CancellationToken cancellationToken)
     {
         var (source, target) = (route.Source, route.Target);
         var taken = await connection.QueryAsync(
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"""
-                SET LOCAL lock_timeout = '3s';
-                INSERT INTO rosetta.claims AS c (target_schema, target_table, installation, pipeline_id, destination_id, generation, source_schema, source_table)
+                {(begin ? "BEGIN; " : "")}SET LOCAL lock_timeout = '3s';
+                WITH taken AS (INSERT INTO rosetta.claims AS c (target_schema, target_table, installation, pipeline_id, destination_id, generation, source_schema, source_table)
                 VALUES ({Text(target.Schema)}, {Text(target.Name)}, '{opening.Installation}', {opening.PipelineId}, {opening.DestinationId}, '{opening.Generation}', {Text(source.Schema)}, {Text(source.Name)})
                 ON CONFLICT (target_schema, target_table) DO UPDATE
                    SET generation = excluded.generation, source_schema = excluded.source_schema, source_table = excluded.source_table, claimed_at = now()
                  WHERE (c.installation, c.pipeline_id, c.destination_id) = (excluded.installation, excluded.pipeline_id, excluded.destination_id)
                    AND (c.generation <> excluded.generation OR (c.source_schema, c.source_table) = (excluded.source_schema, excluded.source_table))
-                RETURNING true
+                RETURNING true)
+                SELECT set_config('lock_timeout', '2min', true), (SELECT count(*) FROM taken)
                 """), cancellationToken);
-        await connection.QueryAsync("SET LOCAL lock_timeout = '2min'", cancellationToken);
-        return taken.Rows.Count > 0;
+        return taken.Int64(0, 1) > 0;
     }
 
     FaultException Refused(TableRoute route, string what, string? first, Exception? cause) => new(
