@@ -6,13 +6,17 @@ using Xunit.Abstractions;
 
 namespace Rosetta.EndToEnd;
 
-/// <summary>The node that carries out an order is killed at each step of it, or frozen: nothing is lost, nothing is done twice, nothing is left over.</summary>
+/// <summary>At each step of an order something is killed, or the node that carries it out is frozen: nothing is lost, nothing is done twice, nothing is left over.</summary>
 public sealed class RecoveryDeathTests(ITestOutputHelper output)
 {
-    [Fact]
-    public async Task Should_recover_once_though_the_node_is_killed_at_each_step()
+    [Theory]
+    [InlineData(Victim.Node)]
+    [InlineData(Victim.Destination)]
+    [InlineData(Victim.ConfigDatabase)]
+    [InlineData(Victim.Redis)]
+    public async Task Should_recover_once_though_something_is_killed_at_each_step(Victim victim)
     {
-        await using var stage = await LetterStage.StartAsync();
+        await using var stage = await LetterStage.StartAsync(victim);
         var first = 1;
         foreach (var failpoint in (string[])[FailpointNames.RecoverApplied, FailpointNames.RecoverCommitted, FailpointNames.RecoverRemoved])
         {
@@ -23,7 +27,7 @@ public sealed class RecoveryDeathTests(ITestOutputHelper output)
             await stage.SourceAsync($"UPDATE orders SET v = 100 WHERE id BETWEEN {first + 80} AND {first + 149}");
             await stage.WaitForParkedAsync(150);
             await stage.TargetAsync("ALTER TABLE orders DROP CONSTRAINT small");
-            var ended = await stage.EndAsync(await stage.DieAsync(failpoint, "recover-dlq", new { table = "orders" }));
+            var ended = await stage.EndAsync(await stage.KillAsync(victim, failpoint, () => stage.OrderAsync("recover-dlq", new { table = "orders" })));
             output.WriteLine($"{failpoint}: {ended}");
             Assert.Equal("COMPLETED", ended.State);
             await stage.AssertNothingLeftAsync();
@@ -33,10 +37,14 @@ public sealed class RecoveryDeathTests(ITestOutputHelper output)
         }
     }
 
-    [Fact]
-    public async Task Should_edit_and_apply_once_though_the_node_is_killed_at_each_step()
+    [Theory]
+    [InlineData(Victim.Node)]
+    [InlineData(Victim.Destination)]
+    [InlineData(Victim.ConfigDatabase)]
+    [InlineData(Victim.Redis)]
+    public async Task Should_edit_and_apply_once_though_something_is_killed_at_each_step(Victim victim)
     {
-        await using var stage = await LetterStage.StartAsync();
+        await using var stage = await LetterStage.StartAsync(victim);
         var id = 0;
         // The trial comes first, so that the second time is the one that stays.
         foreach (var failpoint in (string[])[
@@ -49,7 +57,7 @@ public sealed class RecoveryDeathTests(ITestOutputHelper output)
             await stage.SourceAsync($"UPDATE orders SET v = 7 WHERE id = {id}");
             await stage.WaitForParkedAsync(2);
             var entry = (await stage.EntriesAsync())[0];
-            var ended = await stage.EndAsync(await stage.DieAsync(failpoint, $"dlq/{entry}/retry", new { @new = new { v = "50" } }));
+            var ended = await stage.EndAsync(await stage.KillAsync(victim, failpoint, () => stage.OrderAsync($"dlq/{entry}/retry", new { @new = new { v = "50" } })));
             output.WriteLine($"{failpoint}: {ended}");
             Assert.True(ended.State == "COMPLETED" && ended["recovered"] == 2, $"{ended}");
             await stage.AssertNothingLeftAsync();
@@ -61,31 +69,25 @@ public sealed class RecoveryDeathTests(ITestOutputHelper output)
         }
     }
 
-    static readonly string[] DiscardSteps =
-        [FailpointNames.DiscardAudited, FailpointNames.DiscardTaken, FailpointNames.DiscardCommitted, FailpointNames.DiscardNoted, FailpointNames.DiscardRemoved];
-
-    [Fact]
-    public Task Should_discard_once_though_the_node_is_killed_at_each_step() =>
-        DiscardAsync((stage, failpoint) => stage.DieAsync(failpoint, "dlq/discard", new { table = "orders", reason = failpoint }), durableTarget: false);
-
-    [Fact]
-    public Task Should_discard_once_though_the_destination_is_killed_at_each_step() =>
-        DiscardAsync((stage, failpoint) => stage.LoseAsync(stage.Target, failpoint, () => stage.OrderAsync("dlq/discard", new { table = "orders", reason = failpoint })), durableTarget: true);
-
-    [Fact]
-    public Task Should_discard_once_though_the_config_database_is_killed_at_each_step() =>
-        DiscardAsync((stage, failpoint) => stage.LoseAsync(stage.Installation.Config, failpoint, () => stage.OrderAsync("dlq/discard", new { table = "orders", reason = failpoint })), durableTarget: false);
-
-    /// <param name="discard">Orders it, and has something killed at a step of it.</param>
-    async Task DiscardAsync(Func<LetterStage, string, Task<string>> discard, bool durableTarget)
+    [Theory]
+    [InlineData(Victim.Node)]
+    [InlineData(Victim.Destination)]
+    [InlineData(Victim.ConfigDatabase)]
+    [InlineData(Victim.Redis)]
+    public async Task Should_discard_once_though_something_is_killed_at_each_step(Victim victim)
     {
-        await using var stage = await LetterStage.StartAsync(durableTarget: durableTarget);
+        await using var stage = await LetterStage.StartAsync(victim);
         var first = 1;
-        foreach (var failpoint in DiscardSteps)
+        foreach (var failpoint in (string[])[
+            FailpointNames.DiscardAudited, FailpointNames.DiscardTaken, FailpointNames.DiscardCommitted, FailpointNames.DiscardNoted, FailpointNames.DiscardRemoved])
         {
             await stage.SourceAsync($"UPDATE orders SET v = 100 WHERE id BETWEEN {first} AND {first + 39}");
             await stage.WaitForParkedAsync(40);
-            var ended = await stage.EndAsync(await discard(stage, failpoint));
+            var id = await stage.KillAsync(
+                victim, failpoint, () => stage.OrderAsync("dlq/discard", new { table = "orders", reason = failpoint }),
+                // It cannot end while there are payloads that have to go.
+                away: victim == Victim.Redis && failpoint != FailpointNames.DiscardRemoved ? order => stage.WaitForRedisAsync(order) : null);
+            var ended = await stage.EndAsync(id);
             output.WriteLine($"{failpoint}: {ended}");
             Assert.True(ended.State == "COMPLETED" && ended["discarded"] == 40, $"{ended}");
             await stage.AssertNothingLeftAsync();

@@ -43,7 +43,7 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
         await stage.WaitForParkedAsync(3);
         await stage.SourceAsync("UPDATE orders SET v = 7 WHERE id = 1");
         await stage.WaitForParkedAsync(4);
-        var entries = await stage.EntriesAsync("table_name = 'public.orders'");
+        var entries = await stage.EntriesAsync("public.orders");
         var (update, insert, later) = (entries[0], entries[1], entries[2]);
         const string everything = "SELECT md5(string_agg(commit_lsn::text || ordinal || payload::text || tries, ',' ORDER BY commit_lsn, ordinal)) FROM dead_letters";
         var before = await stage.ConfigScalarAsync<string>(everything);
@@ -95,7 +95,7 @@ public sealed class RecoveryOrderTests(ITestOutputHelper output)
         await stage.WaitForParkedAsync(27);
         await Wait.UntilAsync(async () => await StateAsync("public.facts") == "PARKED", "facts to be parked whole", Installation.Patience);
 
-        var one = await stage.DoAsync($"dlq/{(await stage.EntriesAsync("table_name = 'public.orders'"))[0]}/discard", new { reason = "was never real" });
+        var one = await stage.DoAsync($"dlq/{(await stage.EntriesAsync("public.orders"))[0]}/discard", new { reason = "was never real" });
         Assert.True(one.State == "COMPLETED" && one["discarded"] == 1, $"{one}");
         // What waits behind it may go on.
         Assert.Equal(1, await stage.ParkedAsync("source_table = 'orders' AND key[1] = '1'"));

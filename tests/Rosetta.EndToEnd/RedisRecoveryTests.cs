@@ -1,7 +1,6 @@
 using Rosetta.Client;
 using Rosetta.Client.Answers;
 using Rosetta.EndToEnd.Stage;
-using Rosetta.Testing.Servers;
 using Rosetta.Testing.Waiting;
 using Xunit;
 using Xunit.Abstractions;
@@ -14,22 +13,19 @@ public sealed class RedisRecoveryTests(ITestOutputHelper output)
     [Fact]
     public async Task Should_recover_each_change_once_though_Redis_is_killed_in_the_middle_and_say_what_it_waits_for()
     {
-        await using var redis = await RedisServer.StartAsync(new RedisServerOptions { Durable = true });
-        await using var stage = await LetterStage.StartAsync(redis: redis);
+        await using var stage = await LetterStage.StartAsync(Victim.Redis);
         await stage.ParkManyAsync();
         Assert.Equal(500, (await stage.Node.Api.GetAsync($"{stage.Path}/dlq/count")).As<DeadLetterCount>().Count);
         await stage.SlowDownAsync();
         var id = await stage.OrderAsync("recover-dlq");
         await Wait.UntilAsync(async () => (await stage.FindAsync(id))["recovered"] > 0, "some to be recovered", Installation.Patience);
 
-        await redis.KillAsync();
-        await Wait.UntilAsync(
-            async () => await stage.FindAsync(id) is { IsOpen: true, Waiting: { } why } && why.Contains("does not answer", StringComparison.Ordinal) && why.Contains("Start it", StringComparison.Ordinal),
-            "the order to say what it waits for", Installation.Patience);
+        await stage.Redis!.KillAsync();
+        await stage.WaitForRedisAsync(id);
         output.WriteLine($"{await stage.FindAsync(id)}");
         Assert.Equal(503, (await Assert.ThrowsAsync<ApiException>(() => stage.Node.Api.GetAsync($"{stage.Path}/dlq"))).Status);
         Assert.InRange(await stage.ParkedAsync(), 1, 499);
-        await redis.StartAsync();
+        await stage.Redis!.StartAsync();
 
         var ended = await stage.EndAsync(id);
         output.WriteLine($"{ended}");
@@ -44,23 +40,22 @@ public sealed class RedisRecoveryTests(ITestOutputHelper output)
     [Fact]
     public async Task Should_edit_and_discard_once_though_Redis_is_killed_wherever_it_is()
     {
-        await using var redis = await RedisServer.StartAsync(new RedisServerOptions { Durable = true });
-        await using var stage = await LetterStage.StartAsync(redis: redis);
+        await using var stage = await LetterStage.StartAsync(Victim.Redis);
         for (var id = 1; id <= 8; id++)
         {
             await stage.SourceAsync($"UPDATE orders SET v = 100 WHERE id = {id}");
             await stage.WaitForParkedAsync(1);
             await stage.SourceAsync($"UPDATE orders SET v = 7 WHERE id = {id}");
             await stage.WaitForParkedAsync(2);
-            var entry = (await stage.Node.Api.GetAsync($"{stage.Path}/dlq")).As<DeadLetters>().Items[0].Id;
+            var entry = (await stage.EntriesAsync())[0];
             var isEdit = id % 2 == 1;
             var order = isEdit ? await stage.OrderAsync($"dlq/{entry}/retry", new { @new = new { v = "50" } }) : await stage.OrderAsync($"dlq/{entry}/discard", new { reason = $"of {id}" });
             // Before it was begun, in the middle of it, or after it: one after the other.
             if (id > 2)
                 await Wait.UntilAsync(async () => (await stage.FindAsync(order)).State != "PENDING", "the order to be begun", Installation.Patience);
-            await redis.KillAsync();
+            await stage.Redis!.KillAsync();
             var killed = await stage.FindAsync(order);
-            await redis.StartAsync();
+            await stage.Redis!.StartAsync();
             var ended = await stage.EndAsync(order);
             output.WriteLine($"killed at {killed.State}, ended {ended}");
             Assert.True(ended.State == "COMPLETED" && ended[isEdit ? "recovered" : "discarded"] == (isEdit ? 2 : 1), $"{ended}");

@@ -15,20 +15,14 @@ public sealed class SupersedingDeathTests
 {
     static readonly string[] Steps = [FailpointNames.ChunkSuperseded, FailpointNames.ChunkBeforeCommit, FailpointNames.ChunkAfterCommit];
 
-    public enum Victim
-    {
-        Node,
-        Destination,
-        ConfigDatabase,
-    }
-
     [Theory]
     [InlineData(Victim.Node)]
     [InlineData(Victim.Destination)]
     [InlineData(Victim.ConfigDatabase)]
+    [InlineData(Victim.Redis)]
     public async Task Should_supersede_what_is_parked_once_though_something_is_killed_in_the_middle(Victim victim)
     {
-        await using var stage = await LetterStage.StartAsync(durableTarget: true);
+        await using var stage = await LetterStage.StartAsync(victim);
         var first = 1;
         foreach (var failpoint in Steps)
         {
@@ -37,13 +31,11 @@ public sealed class SupersedingDeathTests
             await stage.WaitForParkedAsync(40);
             // Nothing comes back by itself here: what goes is superseded.
             await stage.TargetAsync("ALTER TABLE orders DROP CONSTRAINT small");
-            var id = victim switch
-            {
-                Victim.Node => await DieAsync(stage, failpoint),
-                Victim.Destination => await stage.LoseAsync(stage.Target, failpoint, () => BackfillAsync(stage)),
+            var id = await stage.KillAsync(
+                victim, failpoint, () => BackfillAsync(stage),
+                async () => Assert.Equal((failpoint == FailpointNames.ChunkAfterCommit ? 0 : 40, 40), (await stage.ParkedAsync(), await stage.PayloadsAsync())),
                 // The chunk lands without the store; the payloads go when it is there again.
-                _ => await stage.LoseAsync(stage.Installation.Config, failpoint, () => BackfillAsync(stage), () => stage.WaitForParkedAsync(0)),
-            };
+                victim is Victim.ConfigDatabase or Victim.Redis ? _ => stage.WaitForParkedAsync(0) : null);
             Backfill? job = null;
             await Wait.UntilAsync(
                 async () => !(job = (await stage.Node.Api.GetAsync($"pipelines/{stage.Pipeline}/backfill/{id}")).As<Backfill>()).IsOpen, $"the backfill to end after {failpoint}", Installation.Patience);
@@ -55,18 +47,6 @@ public sealed class SupersedingDeathTests
         }
     }
 
-    static async Task<string> BackfillAsync(LetterStage stage) =>
-        (await stage.Node.Api.PostAsync($"pipelines/{stage.Pipeline}/backfill", new StartBackfill("orders"))).As<Backfill>().Id.ToString(System.Globalization.CultureInfo.InvariantCulture);
-
-    static async Task<string> DieAsync(LetterStage stage, string failpoint)
-    {
-        await stage.Node.KillAsync();
-        await stage.Node.StartAsync(extra: new Dictionary<string, string?> { [Failpoint.SettingName] = $"{failpoint}=kill" });
-        var id = await BackfillAsync(stage);
-        await Wait.UntilAsync(() => stage.Node.Process.HasExited, $"the node to die at {failpoint}", Installation.Patience);
-        var left = failpoint == FailpointNames.ChunkAfterCommit ? 0 : 40;
-        Assert.Equal((left, 40), (await stage.ParkedAsync(), await stage.ConfigScalarAsync<long>("SELECT count(*) FROM dead_letters")));
-        await stage.Node.StartAsync();
-        return id;
-    }
+    static async Task<long> BackfillAsync(LetterStage stage) =>
+        (await stage.Node.Api.PostAsync($"pipelines/{stage.Pipeline}/backfill", new StartBackfill("orders"))).As<Backfill>().Id;
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Rosetta.Client;
+using Rosetta.Client.Answers;
 using Rosetta.Testing.Servers;
 using Rosetta.Testing.Waiting;
 using Xunit;
@@ -11,7 +12,7 @@ namespace Rosetta.EndToEnd.Stage;
 /// A pipeline to one destination that refuses some rows. It parks them and never tries them by itself; what the destination writes of a table is noted there, so that
 /// nothing comes twice unseen.
 /// </summary>
-public sealed class LetterStage : IAsyncDisposable
+public sealed partial class LetterStage : IAsyncDisposable
 {
     const string Schema =
         """
@@ -45,7 +46,7 @@ public sealed class LetterStage : IAsyncDisposable
 
     public int Destination { get; }
 
-    /// <summary>Has the payloads, if there is one; the caller's.</summary>
+    /// <summary>Has the payloads, if there is one.</summary>
     public RedisServer? Redis { get; }
 
     public NodeProcess Node => Installation.Nodes[0];
@@ -55,8 +56,13 @@ public sealed class LetterStage : IAsyncDisposable
     /// <summary>Of the destination's calls.</summary>
     public string Path => $"pipelines/{Pipeline}/destinations/{Destination}";
 
-    public static async Task<LetterStage> StartAsync(int nodes = 1, bool durableTarget = false, RedisServer? redis = null)
+    /// <summary>Where something is going to be killed, and has to keep what it has acknowledged.</summary>
+    public static Task<LetterStage> StartAsync(Victim victim) => StartAsync(durableTarget: victim == Victim.Destination, inRedis: victim == Victim.Redis);
+
+    /// <param name="inRedis">The payloads are in a Redis that loses none.</param>
+    public static async Task<LetterStage> StartAsync(int nodes = 1, bool durableTarget = false, bool inRedis = false)
     {
+        var redis = inRedis ? await RedisServer.StartAsync(new RedisServerOptions { Durable = true }) : null;
         var installation = await Installation.StartAsync(targets: 1, durableTargets: durableTarget);
         await installation.Source.ExecuteAsync(Schema, Installation.Database);
         for (var i = 0; i < nodes; i++)
@@ -97,9 +103,12 @@ public sealed class LetterStage : IAsyncDisposable
         ALTER TABLE orders ENABLE ALWAYS TRIGGER slow;
         """);
 
+    /// <summary>How many payloads are kept.</summary>
+    public async Task<long> PayloadsAsync() => Redis is null ? await ConfigScalarAsync<long>("SELECT count(*) FROM dead_letters") : await RedisLetters.EntriesAsync(Redis);
+
     /// <summary>The ids of what is parked, oldest first.</summary>
-    public async Task<IReadOnlyList<string>> EntriesAsync(string where = "true") =>
-        await ConfigScalarAsync<string[]>($"SELECT coalesce(array_agg(upper(to_hex((commit_lsn - '0/0')::bigint)) || '-' || ordinal ORDER BY commit_lsn, ordinal), '{{}}') FROM dead_letters WHERE {where}") ?? [];
+    public async Task<IReadOnlyList<string>> EntriesAsync(string? table = null) =>
+        [.. (await Node.Api.GetAsync($"{Path}/dlq?limit=100{(table is null ? "" : $"&table={table}")}")).As<DeadLetters>().Items.Select(l => l.Id)];
 
     public async Task<string> OrderAsync(string what, object? body = null, ApiClient? api = null) =>
         (string)JsonNode.Parse((await (api ?? Node.Api).PostAsync($"{Path}/{what}", body)).Text)!["recovery_id"]!;
@@ -113,37 +122,6 @@ public sealed class LetterStage : IAsyncDisposable
 
     /// <summary>Orders something and waits for its end.</summary>
     public async Task<Ordered> DoAsync(string what, object? body = null) => await EndAsync(await OrderAsync(what, body));
-
-    /// <summary>The node is started anew, does something that leads to its death at a failpoint, and is started again.</summary>
-    public async Task<string> DieAsync(string failpoint, string what, object? body = null)
-    {
-        await Node.KillAsync();
-        await Node.StartAsync(extra: new Dictionary<string, string?> { ["ROSETTA_FAILPOINTS"] = $"{failpoint.Replace("@", "=kill@", StringComparison.Ordinal)}{(failpoint.Contains('@', StringComparison.Ordinal) ? "" : "=kill")}" });
-        var id = await OrderAsync(what, body);
-        await Wait.UntilAsync(() => Node.Process.HasExited, $"the node to die at {failpoint}", Installation.Patience);
-        await Node.StartAsync();
-        return id;
-    }
-
-    /// <summary>
-    /// The node is started anew and stopped (SIGSTOP) at a failpoint that something leads to, a server is killed meanwhile, and the node goes on without it.
-    /// </summary>
-    /// <param name="away">While the server is away.</param>
-    public async Task<string> LoseAsync(PostgresServer server, string failpoint, Func<Task<string>> lead, Func<Task>? away = null)
-    {
-        await Node.KillAsync();
-        await Node.StartAsync(extra: new Dictionary<string, string?> { ["ROSETTA_FAILPOINTS"] = $"{failpoint}=stop*1" });
-        var id = await lead();
-        await Wait.UntilAsync(
-            async () => (await File.ReadAllTextAsync($"/proc/{Node.Process.Id}/stat")).Split(") ", 2)[1].StartsWith('T'), $"the node to stop at {failpoint}", Installation.Patience);
-        Assert.Contains($"failpoint {failpoint}", Node.Process.OutputTail(400), StringComparison.Ordinal);
-        await server.KillAsync();
-        Node.Process.Thaw();
-        if (away is not null)
-            await away();
-        await server.StartAsync();
-        return id;
-    }
 
     /// <summary>Nothing is parked any more, no payload is left, no record of the audit is open, the tables stream.</summary>
     public async Task AssertNothingLeftAsync(ApiClient? api = null)
@@ -167,7 +145,12 @@ public sealed class LetterStage : IAsyncDisposable
         }
     }
 
-    public ValueTask DisposeAsync() => Installation.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await Installation.DisposeAsync();
+        if (Redis is not null)
+            await Redis.DisposeAsync();
+    }
 }
 
 /// <summary>An order as the API shows it.</summary>

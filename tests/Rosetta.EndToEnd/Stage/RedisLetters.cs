@@ -9,16 +9,22 @@ static class RedisLetters
     /// <summary>How many things are kept of dead letters, see <see cref="FindAsync"/>.</summary>
     public static async Task<long> CountAsync(RedisServer redis) => (await FindAsync(redis)).Values.Sum();
 
+    /// <summary>How many payloads are kept.</summary>
+    public static async Task<long> EntriesAsync(RedisServer redis) => (await FindAsync(redis, RedisType.Stream)).Values.Sum();
+
     /// <summary>Everything that is kept of dead letters, by key: entries of streams, places in indexes, notes of tries. A pipeline that is done leaves none.</summary>
-    public static async Task<IReadOnlyDictionary<string, long>> FindAsync(RedisServer redis)
+    /// <param name="only">Only of such keys.</param>
+    public static async Task<IReadOnlyDictionary<string, long>> FindAsync(RedisServer redis, RedisType? only = null)
     {
         await using var connection = await ConnectionMultiplexer.ConnectAsync(redis.ConnectionString);
         var database = connection.GetDatabase();
         var found = new Dictionary<string, long>();
         await foreach (var key in connection.GetServer(redis.Host, redis.Port).KeysAsync(pattern: "rosetta:dlq:*"))
         {
-            var count = await database.KeyTypeAsync(key) switch
+            var type = await database.KeyTypeAsync(key);
+            var count = type switch
             {
+                _ when only is not null && type != only => 0,
                 RedisType.Stream => await database.StreamLengthAsync(key),
                 RedisType.SortedSet => await database.SortedSetLengthAsync(key),
                 RedisType.Set => await database.SetLengthAsync(key),
