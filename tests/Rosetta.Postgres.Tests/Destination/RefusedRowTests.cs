@@ -10,7 +10,7 @@ namespace Rosetta.Postgres.Tests.Destination;
 
 /// <summary>A row that an update without all of its values did not find is read again; where the destination refuses it, it alone is parked, and comes back in order.</summary>
 [Collection(DestinationServerCollection.Name)]
-public sealed class RefusedRowTests(DestinationServer server)
+public sealed partial class RefusedRowTests(DestinationServer server)
 {
     const string Rows = "ALTER TABLE bad ALTER big SET STORAGE EXTERNAL; INSERT INTO bad (id, big, v) SELECT i, repeat(i::text, 3000), 0 FROM generate_series(1001, 1200) i";
     const string Source = $"CREATE TABLE bad (id int PRIMARY KEY, big text, v int); {Rows}";

@@ -64,6 +64,6 @@ sealed class ChunkDifferences(ChunkedCopy copy, ChunkStatements sql, bool namesE
     string Columns =>
         $"""
         array_to_json(array_remove(ARRAY[{string.Join(", ", copy.Table.Columns.Select(c =>
-            $"CASE WHEN ROW({ChunkStatements.Own(c)})::record OPERATOR(pg_catalog.*<>) ROW({sql.Staged(c)})::record THEN {SqlIdentifier.Literal(c)}::text END"))}], NULL))
+            $"CASE WHEN {sql.OtherForm([c])} THEN {SqlIdentifier.Literal(c)}::text END"))}], NULL))
         """;
 }

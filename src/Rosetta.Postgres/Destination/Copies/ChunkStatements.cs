@@ -132,11 +132,15 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
     /// <summary>What makes a row another one than the source's; null: nothing does.</summary>
     string? IsOther => Differences().ToList() is { Count: > 0 } differences ? $"({string.Join(" OR ", differences)})" : null;
 
+    /// <summary>A condition: the table's row does not have the staged row's values, as they are stored.</summary>
+    public string OtherForm(IReadOnlyList<string> columns) =>
+        $"ROW({string.Join(", ", columns.Select(c => BaseOf(c) is { } type ? $"{Own(c)}::{type}" : Own(c)))})::record OPERATOR(pg_catalog.*<>) ROW({string.Join(", ", columns.Select(Staged))})::record";
+
     IEnumerable<string> Differences()
     {
         // By stored form: 1.0 is not 1.00, and types without equality can be compared. Updates that are ignored cannot be told from damage.
         if (Written.Count > 0 && (_options.Ignore & IgnoredChanges.Update) == 0)
-            yield return $"ROW({string.Join(", ", _columns.Select(Own))})::record OPERATOR(pg_catalog.*<>) ROW({string.Join(", ", _columns.Select(Staged))})::record";
+            yield return OtherForm(_columns);
         if (_options.DeletedColumn is { } deleted)
             yield return _options.IsMarked(Own(deleted));
         // Rows that were there before the columns were wanted get them with the copy that brings the columns.
@@ -160,7 +164,8 @@ sealed class ChunkStatements(ChunkedCopy copy, CopyTarget target)
 
     public string Staged(string column) => target.Casts.ContainsKey(column) ? $"s.{SqlIdentifier.Quote(column)}::{target.Table.Find(column)!.TypeSql}" : $"s.{SqlIdentifier.Quote(column)}";
 
-    // In text form the target's own input functions read the values.
-    string StageType(string column) =>
-        (copy.Table.Format == CopyFormat.Binary ? target.Casts.GetValueOrDefault(column) : null) ?? target.Table.Find(column)!.FullTypeSql;
+    // In text form the target's own input functions read the values. A domain's conditions are asked where a row is written, which can be undone for that row alone.
+    string StageType(string column) => (copy.Table.Format == CopyFormat.Binary ? target.Casts.GetValueOrDefault(column) : null) ?? BaseOf(column) ?? target.Table.Find(column)!.FullTypeSql;
+
+    string? BaseOf(string column) => target.Table.Find(column)!.BaseTypeSql;
 }

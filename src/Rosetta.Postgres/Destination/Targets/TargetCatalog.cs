@@ -20,7 +20,11 @@ static class TargetCatalog
         for (var i = 0; i < columns.Rows.Count; i++)
             list.Add(new TargetColumn(
                 columns.RequiredText(i, 0), uint.Parse(columns.RequiredText(i, 1), CultureInfo.InvariantCulture), (int)columns.Int64(i, 2),
-                columns.RequiredText(i, 3), columns.RequiredText(i, 4), columns.Text(i, 5) == "t") { IsDeterministic = columns.Text(i, 6) != "f" });
+                columns.RequiredText(i, 3), columns.RequiredText(i, 4), columns.Text(i, 5) == "t")
+            {
+                IsDeterministic = columns.Text(i, 6) != "f",
+                BaseTypeSql = columns.Text(i, 7),
+            });
         return new TargetTable(
             oid, name, table.RequiredText(0, 1)[0], list, Json<string[]>(table.RequiredText(0, 2)),
             table.Text(0, 3) == "t", table.Text(0, 4) == "t", table.Text(0, 5) == "t", table.Text(0, 6) == "t", Json<uint[]>(table.RequiredText(0, 7)));
@@ -45,7 +49,11 @@ static class TargetCatalog
     // -1 as modifier: a cast to char(n) or varchar(n) would cut silently, and plain "character" means char(1).
     static string ColumnsSql(uint oid) =>
         $"""
-        SELECT a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, -1), pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', o.collisdeterministic
+        SELECT a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, -1), pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> '', o.collisdeterministic,
+               (WITH RECURSIVE below (type, modifier) AS (
+                    SELECT t.typbasetype, t.typtypmod FROM pg_catalog.pg_type t WHERE t.oid = a.atttypid AND t.typtype = 'd'
+                    UNION ALL SELECT t.typbasetype, t.typtypmod FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype = 'd')
+                SELECT pg_catalog.format_type(b.type, b.modifier) FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd')
           FROM pg_catalog.pg_attribute a LEFT JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
         """;
 }

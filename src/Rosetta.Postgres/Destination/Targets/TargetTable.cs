@@ -33,6 +33,9 @@ sealed record TargetTable(
 /// <param name="Generated">GENERATED ALWAYS AS (...) STORED: cannot be written.</param>
 sealed record TargetColumn(string Name, uint TypeOid, int TypeModifier, string TypeSql, string FullTypeSql, bool Generated)
 {
+    /// <summary>Of a domain: the type below it, with the domain's modifier. It takes every value in the form in which the domain does, also one that the domain refuses.</summary>
+    public string? BaseTypeSql { get; init; }
+
     /// <summary>Its collation, if it has one, tells texts apart by their bytes.</summary>
     public bool IsDeterministic { get; init; } = true;
 }
