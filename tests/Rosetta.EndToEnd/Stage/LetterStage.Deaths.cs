@@ -1,5 +1,5 @@
-using Rosetta.Core.Failpoints;
 using Rosetta.Testing.Waiting;
+using Xunit;
 
 namespace Rosetta.EndToEnd.Stage;
 
@@ -16,14 +16,11 @@ public sealed partial class LetterStage
     /// <param name="away">While a server is away and the node is not.</param>
     public async Task<T> KillAsync<T>(Victim victim, string failpoint, Func<Task<T>> lead, Func<Task>? there = null, Func<T, Task>? away = null)
     {
-        var (name, from) = failpoint.IndexOf('@', StringComparison.Ordinal) is >= 0 and var at ? (failpoint[..at], failpoint[at..]) : (failpoint, "");
-        await Node.KillAsync();
-        await Node.StartAsync(extra: new Dictionary<string, string?> { [Failpoint.SettingName] = $"{name}={(victim == Victim.Node ? "kill" : "stop*1")}{from}" });
-        var led = await lead();
-        // What it has said comes by a pipe, in its own time.
-        await Wait.UntilAsync(
-            async () => (victim == Victim.Node ? Node.Process.HasExited : await IsStoppedAsync()) && Node.Process.OutputTail(400).Contains($"failpoint {name}", StringComparison.Ordinal),
-            $"the node to come to {failpoint}", Installation.Patience);
+        var led = await Node.ComeToAsync(failpoint, dies: victim == Victim.Node, async () =>
+        {
+            await Node.ReadyAsync();
+            return await lead();
+        });
         if (there is not null)
             await there();
         if (victim == Victim.Node)
@@ -46,7 +43,25 @@ public sealed partial class LetterStage
         async () => await FindAsync(order) is { IsOpen: true, Waiting: { } why } && why.Contains("does not answer", StringComparison.Ordinal) && why.Contains("Start it", StringComparison.Ordinal),
         "the order to say what it waits for", Installation.Patience);
 
-    async Task<bool> IsStoppedAsync() => (await File.ReadAllTextAsync($"/proc/{Node.Process.Id}/stat")).Split(") ", 2)[1].StartsWith('T');
+    /// <summary>The node is started anew and something leads it to a failpoint, where it freezes; a second node takes over, and it is let go on, which it must not.</summary>
+    /// <returns>The second one.</returns>
+    public async Task<NodeProcess> FreezeAsync(string failpoint, Func<Task> lead)
+    {
+        var other = await Node.ComeToAsync(failpoint, dies: false, async () =>
+        {
+            await Node.ReadyAsync();
+            var second = await Installation.StartNodeAsync(_settings);
+            await lead();
+            return second;
+        });
+        var before = (await Installation.PipelineAsync(other.Api, Pipeline)).Runtime.Node;
+        Assert.True(Node.Runs(before));
+        await Wait.UntilAsync(
+            async () => (await Installation.PipelineAsync(other.Api, Pipeline)).Runtime is { State: "RUNNING" or "DEGRADED" } r && r.Node != before, "the other node to run it", Installation.Patience);
+        Node.Process.Thaw();
+        await Wait.UntilAsync(() => Node.Process.HasExited, "the frozen node to find out that it was taken out", Installation.Patience);
+        return other;
+    }
 
     (Func<Task> Kill, Func<Task> Start) HandsOn(Victim victim)
     {

@@ -38,7 +38,10 @@ public sealed partial class LetterStage : IAsyncDisposable
 
     static readonly Dictionary<string, string?> Settings = new() { ["ROSETTA__PIPELINES__PARKING"] = "true", ["ROSETTA__PIPELINES__RECOVERYINTERVAL"] = "00:00:01", ["ROSETTA__PIPELINES__RECOVERYTRIES"] = "0" };
 
-    LetterStage(Installation installation, int pipeline, int destination, RedisServer? redis) => (Installation, Pipeline, Destination, Redis) = (installation, pipeline, destination, redis);
+    readonly IReadOnlyDictionary<string, string?> _settings;
+
+    LetterStage(Installation installation, IReadOnlyDictionary<string, string?> settings, int pipeline, int destination, RedisServer? redis) =>
+        (Installation, _settings, Pipeline, Destination, Redis) = (installation, settings, pipeline, destination, redis);
 
     public Installation Installation { get; }
 
@@ -65,13 +68,14 @@ public sealed partial class LetterStage : IAsyncDisposable
         var redis = inRedis ? await RedisServer.StartAsync(new RedisServerOptions { Durable = true }) : null;
         var installation = await Installation.StartAsync(targets: 1, durableTargets: durableTarget);
         await installation.Source.ExecuteAsync(Schema, Installation.Database);
+        var settings = redis is null ? Settings : new Dictionary<string, string?>(Settings) { ["REDIS_URL"] = $"redis://{redis.Host}:{redis.Port}" };
         for (var i = 0; i < nodes; i++)
-            await installation.StartNodeAsync(redis is null ? Settings : new Dictionary<string, string?>(Settings) { ["REDIS_URL"] = $"redis://{redis.Host}:{redis.Port}" });
+            await installation.StartNodeAsync(settings);
         var api = installation.Nodes[0].Api;
         var pipeline = await installation.CreatePipelineAsync(api);
         await installation.WaitUntilCaughtUpAsync(api, pipeline);
         await installation.Targets[0].ExecuteAsync(Harm, Installation.Database);
-        return new LetterStage(installation, pipeline, (await Installation.DestinationIdsAsync(api, pipeline))[0], redis);
+        return new LetterStage(installation, settings, pipeline, (await Installation.DestinationIdsAsync(api, pipeline))[0], redis);
     }
 
     public Task<int> SourceAsync(string sql) => Installation.Source.ExecuteAsync(sql, Installation.Database);

@@ -1,5 +1,7 @@
 using Rosetta.Client;
+using Rosetta.Core.Failpoints;
 using Rosetta.Testing.Processes;
+using Rosetta.Testing.Waiting;
 
 namespace Rosetta.EndToEnd.Stage;
 
@@ -44,10 +46,31 @@ public sealed class NodeProcess(
             OutputFile = Environment.GetEnvironmentVariable("ROSETTA_TEST_LOGS") is { } folder ? Path.Combine(folder, $"{name}-{_apiPort}.log") : null,
         });
         if (waitUntilReady)
-            await Process.WaitForHttpAsync(new Uri(Address, "/health/ready"), ReadyDeadline);
+            await ReadyAsync();
     }
 
+    public Task ReadyAsync() => Process.WaitForHttpAsync(new Uri(Address, "/health/ready"), ReadyDeadline);
+
     public Task KillAsync() => Process.KillAsync();
+
+    /// <summary>It is started anew and led to a failpoint, where it is killed, or stopped (SIGSTOP).</summary>
+    /// <param name="failpoint">Its name, with <c>@n</c> for the n-th time.</param>
+    /// <param name="lead">What leads it there; gives what the caller wants to know of it.</param>
+    public async Task<T> ComeToAsync<T>(string failpoint, bool dies, Func<Task<T>> lead)
+    {
+        var (name, from) = failpoint.IndexOf('@', StringComparison.Ordinal) is >= 0 and var at ? (failpoint[..at], failpoint[at..]) : (failpoint, "");
+        await KillAsync();
+        // Some come to it before they are ready.
+        await StartAsync(waitUntilReady: false, new Dictionary<string, string?> { [Failpoint.SettingName] = $"{name}={(dies ? "kill" : "stop*1")}{from}" });
+        var led = await lead();
+        // What it has said comes by a pipe, in its own time.
+        await Wait.UntilAsync(
+            async () => (dies ? Process.HasExited : await IsStoppedAsync()) && Process.OutputTail(400).Contains($"failpoint {name}", StringComparison.Ordinal),
+            $"the node to come to {failpoint}", Installation.Patience);
+        return led;
+    }
+
+    async Task<bool> IsStoppedAsync() => (await File.ReadAllTextAsync($"/proc/{Process.Id}/stat")).Split(") ", 2)[1].StartsWith('T');
 
     public async ValueTask DisposeAsync()
     {
