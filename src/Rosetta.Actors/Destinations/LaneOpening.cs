@@ -15,6 +15,9 @@ sealed class LaneOpening(LaneContext context, TimeProvider time)
     public async Task<IDestinationSession> OpenAsync(ISourceSchema schema, CancellationToken cancellationToken)
     {
         var ready = context.Source.WhenReady(cancellationToken);
+        // A destination that was given up is told so whether it answers or not.
+        if (ready.IsCompletedSuccessfully)
+            context.Spill?.RequireWhole();
         var opening = context.Opening with { Source = schema, StartsAt = token => StartAsync(ready, token) };
         try
         {
